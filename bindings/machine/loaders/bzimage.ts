@@ -23,7 +23,7 @@ export function isBzImage(bytes: Uint8Array): boolean {
 }
 
 /** The vmlinux inside a bzImage. */
-export async function unpackBzImage(bytes: Uint8Array): Promise<Uint8Array> {
+export function unpackBzImage(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint16(VERSION, true);
   if (version < FIRST_WITH_PAYLOAD) {
@@ -44,7 +44,7 @@ export async function unpackBzImage(bytes: Uint8Array): Promise<Uint8Array> {
   const payload = bytes.subarray(start, start + length);
   // The kernel's build appends the unpacked size; gzip's own trailer happens to be the same field.
   const size = view.getUint32(start + length - 4, true);
-  const vmlinux = await unpack(payload, size);
+  const vmlinux = unpack(payload, size);
   if (vmlinux.length !== size) {
     throw new CrashlabError(
       "bad-kernel",

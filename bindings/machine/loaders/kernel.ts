@@ -14,9 +14,9 @@ export type BootProtocol = "auto" | BootImage["protocol"];
  * Prepares memory and registers for a kernel: a vmlinux, a bzImage (unpacked on the host) or a multiboot
  * image. Throws CrashlabError `bad-kernel`, `bad-initrd` or `bad-option` for everything that cannot start.
  */
-export async function loadKernel(options: LoadOptions, protocol: BootProtocol = "auto"): Promise<BootImage> {
+export function loadKernel(options: LoadOptions, protocol: BootProtocol = "auto"): BootImage {
   const { kernel } = options;
-  if (isBzImage(kernel)) return loadElf({ ...options, kernel: await unpackBzImage(kernel) }, protocol);
+  if (isBzImage(kernel)) return loadElf({ ...options, kernel: unpackBzImage(kernel) }, protocol);
   if (isElf(kernel) || findMultibootHeader(kernel) >= 0) return loadElf(options, protocol);
   throw new CrashlabError(
     "bad-kernel",

@@ -11,7 +11,7 @@ const SIZE_LIMIT = 512 * 1024 * 1024;
 interface Format {
   readonly name: string;
   readonly magic: readonly number[];
-  readonly unpack?: (payload: Uint8Array, size: number) => Uint8Array | Promise<Uint8Array>;
+  readonly unpack?: (payload: Uint8Array, size: number) => Uint8Array;
 }
 
 /** The kernel's build appends four bytes of size to all but gzip, whose trailer ends with them. */
@@ -42,7 +42,7 @@ const FORMATS: readonly Format[] = [
 ];
 
 /** Unpacks a payload that says it becomes `size` bytes. */
-export async function unpack(payload: Uint8Array, size: number): Promise<Uint8Array> {
+export function unpack(payload: Uint8Array, size: number): Uint8Array {
   const format = FORMATS.find((each) => each.magic.every((byte, index) => payload[index] === byte));
   if (format?.unpack === undefined) {
     const start = [...payload.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
@@ -58,7 +58,7 @@ export async function unpack(payload: Uint8Array, size: number): Promise<Uint8Ar
     );
   }
   try {
-    return await format.unpack(payload, size);
+    return format.unpack(payload, size);
   } catch (cause) {
     if (cause instanceof CrashlabError) throw cause;
     throw new CrashlabError(

@@ -1,12 +1,10 @@
 /**
- * xz streams with the x86 branch filter, as the kernel's build makes them. The `xz-decompress` library
- * knows LZMA2 only, so each block is handed to it in a stream of its own without filter and check; the
- * filter is undone and the CRC-32 verified here. Mirrors The .xz File Format 1.2.1 and its x86 BCJ filter.
+ * xz streams of LZMA2 blocks with or without the x86 branch filter, as the kernel's build makes them.
+ * Mirrors The .xz File Format 1.2.1 and its x86 BCJ filter. CRC-32 checks are verified.
  */
-import xz from "xz-decompress";
 import { CrashlabError } from "../../error.ts";
+import { unpackLzma2 } from "./lzma2.ts";
 
-const HEADER_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0];
 const FOOTER_MAGIC = [0x59, 0x5a];
 const HEADER_SIZE = 12;
 const FOOTER_SIZE = 12;
@@ -19,10 +17,9 @@ const CHECK_SIZES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 interface BlockHeader {
   readonly size: number;
   readonly x86: boolean;
-  readonly dictionary: number;
 }
 
-export async function unpackXz(stream: Uint8Array, size: number): Promise<Uint8Array> {
+export function unpackXz(stream: Uint8Array, size: number): Uint8Array {
   const checkType = (stream[7] ?? 0) & 15;
   const checkSize = CHECK_SIZES[checkType] ?? 0;
   const output = new Uint8Array(size);
@@ -34,37 +31,16 @@ export async function unpackXz(stream: Uint8Array, size: number): Promise<Uint8A
     if (dataEnd + checkSize > stream.length || dataEnd < at + header.size)
       throw bad("a block inside the stream", `one of ${record.unpaddedSize} bytes`);
     if (record.size > size - filled) throw bad(`${size} unpacked bytes`, `at least ${filled + record.size}`);
-    const bare = bareStream(stream.subarray(at + header.size, dataEnd), header.dictionary, record.size);
-    const unpacked = await inflate(bare, output.subarray(filled, filled + record.size));
+    const unpacked = output.subarray(filled, filled + record.size);
+    unpackLzma2(stream.subarray(at + header.size, dataEnd), unpacked);
     if (header.x86) undoX86Filter(unpacked);
-    if (checkType === CHECK_CRC32 && crc32(unpacked) !== readU32(stream, dataEnd)) {
+    if (checkType === CHECK_CRC32 && crc32(unpacked) !== readU32(stream, align4(dataEnd))) {
       throw bad("the CRC-32 that the block names", "another");
     }
     filled += record.size;
     at += align4(record.unpaddedSize);
   }
   return output.subarray(0, filled);
-}
-
-/** Runs the library over one stream into `target`. */
-async function inflate(stream: Uint8Array<ArrayBuffer>, target: Uint8Array): Promise<Uint8Array> {
-  const source = new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(stream);
-      controller.close();
-    },
-  });
-  const reader = new xz.XzReadableStream(source).getReader();
-  let filled = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    if (value.length > target.length - filled) throw bad(`a block of ${target.length} bytes`, "more");
-    target.set(value, filled);
-    filled += value.length;
-  }
-  if (filled !== target.length) throw bad(`a block of ${target.length} bytes`, `${filled}`);
-  return target;
 }
 
 interface IndexRecord {
@@ -97,46 +73,17 @@ function readBlockHeader(stream: Uint8Array, at: number): BlockHeader {
   if ((flags & 0x40) !== 0) readNumber(stream, cursor);
   if ((flags & 0x80) !== 0) readNumber(stream, cursor);
   let x86 = false;
-  let dictionary = -1;
+  let lzma2 = false;
   for (let i = 0; i <= (flags & 3); i++) {
     const filter = readNumber(stream, cursor);
     const properties = readNumber(stream, cursor);
     if (filter === FILTER_X86 && properties === 0) x86 = true;
-    else if (filter === FILTER_LZMA2 && properties === 1) dictionary = stream[cursor.at] ?? 0;
+    else if (filter === FILTER_LZMA2 && properties === 1) lzma2 = true;
     else throw bad("the filters x86 and LZMA2", `filter ${filter} with ${properties} bytes of properties`);
     cursor.at += properties;
   }
-  if (dictionary < 0) throw bad("an LZMA2 filter", "none");
-  return { size, x86, dictionary };
-}
-
-/** A stream of one block: LZMA2 only, no check. */
-function bareStream(data: Uint8Array, dictionary: number, size: number): Uint8Array<ArrayBuffer> {
-  const header = [...HEADER_MAGIC, 0, 0];
-  const blockHeader = [2, 0, FILTER_LZMA2, 1, dictionary, 0, 0, 0];
-  const index = [0, 1, ...numberBytes(blockHeader.length + 4 + data.length), ...numberBytes(size)];
-  while (index.length % 4 !== 0) index.push(0);
-  const indexSize = index.length + 4;
-  const footerFields = [...u32Bytes(indexSize / 4 - 1), 0, 0];
-  const dataSize = align4(data.length);
-  const stream = new Uint8Array(HEADER_SIZE + 12 + dataSize + indexSize + FOOTER_SIZE);
-  let at = 0;
-  const put = (bytes: readonly number[]): void => {
-    stream.set(bytes, at);
-    at += bytes.length;
-  };
-  put(header);
-  put(u32Bytes(crc32(Uint8Array.from(header.slice(6)))));
-  put(blockHeader);
-  put(u32Bytes(crc32(Uint8Array.from(blockHeader))));
-  stream.set(data, at);
-  at += dataSize;
-  put(index);
-  put(u32Bytes(crc32(Uint8Array.from(index))));
-  put(u32Bytes(crc32(Uint8Array.from(footerFields))));
-  put(footerFields);
-  put(FOOTER_MAGIC);
-  return stream;
+  if (!lzma2) throw bad("an LZMA2 filter", "none");
+  return { size, x86 };
 }
 
 /**
@@ -184,16 +131,6 @@ function readNumber(bytes: Uint8Array, cursor: { at: number }): number {
     if ((byte & 0x80) === 0) return value;
   }
   throw bad("a number of at most seven bytes", "more");
-}
-
-function numberBytes(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
-  }
-  return [...bytes, rest];
 }
 
 function readU32(bytes: Uint8Array, at: number): number {
