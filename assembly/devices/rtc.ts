@@ -85,8 +85,9 @@ export function rtcWrite(offset: u32, value: u32): void {
   else if (index == REG_B) {
     const before = get(REG_B);
     if ((value & B_SET) != 0 && (before & B_SET) == 0) freeze();
-    set(REG_B, (value & B_SET) != 0 ? value & ~FLAG_UPDATE : value);
+    // The registers were written in the mode that held until now.
     if ((value & B_SET) == 0 && (before & B_SET) != 0) thaw();
+    set(REG_B, (value & B_SET) != 0 ? value & ~FLAG_UPDATE : value);
   } else set(index, value);
   update();
 }
