@@ -1,0 +1,67 @@
+/** CPUID: what this processor offers. What is not listed here raises #UD. SDM 2A, CPUID. */
+import { ACTIVE, CPUS } from "../layout";
+import { CR4_OSXSAVE, cr4, gpr, RAX, RBX, RCX, RDX, setGpr } from "./state";
+
+function answer(a: u32, b: u32, c: u32, d: u32): void {
+  setGpr(RAX, a);
+  setGpr(RBX, b);
+  setGpr(RCX, c);
+  setGpr(RDX, d);
+}
+
+const FEATURES_EDX: u32 =
+  (1 << 3) |
+  (1 << 4) |
+  (1 << 5) |
+  (1 << 6) |
+  (1 << 8) |
+  (1 << 9) |
+  (1 << 11) |
+  (1 << 13) |
+  (1 << 15) |
+  (1 << 16) |
+  (1 << 7) |
+  (1 << 14) |
+  (1 << 12);
+const FEATURES_ECX: u32 = (1 << 13) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 31);
+/** SMEP, SMAP, FSGSBASE. */
+const FEATURES_7_EBX: u32 = 1 | (1 << 7) | (1 << 20);
+const FEATURES_7_ECX: u32 = 1 << 2; // UMIP
+const EXTENDED_EDX: u32 = (1 << 11) | (1 << 20) | (1 << 26) | (1 << 27) | (1 << 29);
+
+export function cpuid(): void {
+  const leaf = <u32>gpr(RAX),
+    sub = <u32>gpr(RCX);
+  switch (leaf) {
+    case 0:
+      return answer(0x16, 0x756e6547, 0x6c65746e, 0x49656e69); // GenuineIntel
+    case 1:
+      return answer(
+        0x000506e3,
+        (load<u32>(ACTIVE) << 24) | (load<u32>(CPUS) << 16) | 0x800,
+        FEATURES_ECX | ((cr4() & CR4_OSXSAVE) != 0 ? 1 << 27 : 0),
+        FEATURES_EDX | ((1 << 28) & (load<u32>(CPUS) > 1 ? -1 : 0)),
+      );
+    case 7:
+      return sub == 0 ? answer(0, FEATURES_7_EBX, FEATURES_7_ECX, 0) : answer(0, 0, 0, 0);
+    case 0x15:
+      return answer(1, 1, 1000000000, 0);
+    case 0x16:
+      return answer(1000, 1000, 100, 0);
+    case 0x80000000:
+      return answer(0x80000008, 0, 0, 0);
+    case 0x80000001:
+      return answer(0, 0, 1 | (1 << 5), EXTENDED_EDX);
+    case 0x80000002:
+      return answer(0x73617263, 0x62616c68, 0x72697620, 0x6c617574); // "crashlab virtual"
+    case 0x80000003:
+      return answer(0x55504320, 0, 0, 0); // " CPU"
+    case 0x80000004:
+      return answer(0, 0, 0, 0);
+    case 0x80000007:
+      return answer(0, 0, 0, 1 << 8); // invariant TSC
+    case 0x80000008:
+      return answer(0x3028, 0, 0, 0); // 40 physical, 48 linear bits
+  }
+  answer(0, 0, 0, 0);
+}

@@ -1,0 +1,63 @@
+/**
+ * A decoded instruction, 32 bytes:
+ *
+ *   +0  u16 handler id           +8  u16 address of the base register, relative to CPU
+ *   +2  u8  length               +10 u16 address of the index register, relative to CPU
+ *   +3  u8  operand size, bytes  +12 u8  scale, as a shift
+ *   +4  u8  reg (REX.R included) +13 u8  operation within the handler: ALU row, condition, ...
+ *   +5  u8  rm, register form    +14 u8  repeat prefix: 0, F2h, F3h
+ *   +6  u8  bits, below          +15 u8  opcode byte
+ *   +7  u8  segment              +16 i64 immediate        +24 i32 displacement     +28 u32 link
+ */
+export const RECORD_SIZE: u32 = 32;
+
+export const BIT_MEM: u32 = 1;
+export const BIT_ADDRESS32: u32 = 2;
+export const BIT_LOCK: u32 = 4;
+export const BIT_REX: u32 = 8;
+export const BIT_ADDRESS16: u32 = 16;
+export const BIT_REX_W: u32 = 32;
+export const BIT_OPSIZE: u32 = 64;
+
+export function recId(r: u32): u32 {
+  return load<u16>(r);
+}
+export function recLength(r: u32): u32 {
+  return load<u8>(r, 2);
+}
+export function recOperandSize(r: u32): u32 {
+  return load<u8>(r, 3);
+}
+export function recReg(r: u32): u32 {
+  return load<u8>(r, 4);
+}
+export function recRm(r: u32): u32 {
+  return load<u8>(r, 5);
+}
+export function recBits(r: u32): u32 {
+  return load<u8>(r, 6);
+}
+export function recIsMem(r: u32): bool {
+  return (load<u8>(r, 6) & BIT_MEM) != 0;
+}
+export function recLock(r: u32): bool {
+  return (load<u8>(r, 6) & BIT_LOCK) != 0;
+}
+export function recSegment(r: u32): u32 {
+  return load<u8>(r, 7);
+}
+export function recOperation(r: u32): u32 {
+  return load<u8>(r, 13);
+}
+export function recRep(r: u32): u32 {
+  return load<u8>(r, 14);
+}
+export function recOpcode(r: u32): u32 {
+  return load<u8>(r, 15);
+}
+export function recImm(r: u32): i64 {
+  return load<i64>(r, 16);
+}
+export function recDisp(r: u32): i32 {
+  return load<i32>(r, 24);
+}

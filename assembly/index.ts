@@ -1,0 +1,85 @@
+/** What the core exports: numbers only. The host reads and writes everything else in linear memory. */
+
+import { selectMode } from "./cpu/state";
+import { tracesReset } from "./cpu/traces";
+import { devicesReset, portRead, portWrite } from "./devices/bus";
+import {
+  ACTIVITY,
+  CODE_LINES,
+  CPU,
+  CPU_SIZE,
+  CPUS,
+  CR0,
+  DR,
+  FCW,
+  FLAGS,
+  FRAME_TABLE,
+  HEADER,
+  IDT_LIMIT,
+  MAGIC,
+  MXCSR,
+  PARKED,
+  PAT,
+  PENDING,
+  RAM_BYTES,
+  RUN,
+  SEGMENTS,
+  SIPI_VECTOR,
+  VERSION,
+  XCR0,
+} from "./layout";
+import { frameOf, framesReset, isRam } from "./mmu/frames";
+import { flushTlb } from "./mmu/memory";
+import { READ, SYSTEM, walk } from "./mmu/walk";
+
+export { blockAttach, blockComplete } from "./devices/block";
+export { doorbellAnswer, doorbellSignal } from "./devices/doorbell";
+export { uartUpdate } from "./devices/uart";
+export { cpuNmi } from "./machine/attention";
+export { run } from "./machine/run";
+export { flushTlb, portRead, portWrite, selectMode, tracesReset };
+
+/** Power on: all state gone, RAM empty, CPU 0 as at reset. */
+export function reset(ramMegabytes: u32, cpus: u32, startSeconds: f64, serialPorts: u32): void {
+  memory.fill(CPU, 0, CPU_SIZE);
+  memory.fill(RUN, 0, 0x1000);
+  memory.fill(FRAME_TABLE, 0, ramMegabytes << 10);
+  memory.fill(CODE_LINES, 0, ramMegabytes << 11);
+  store<u32>(HEADER, MAGIC);
+  store<u32>(HEADER + 4, VERSION);
+  store<u64>(RAM_BYTES, (<u64>ramMegabytes) << 20);
+  store<u32>(CPUS, cpus);
+  framesReset();
+  store<u64>(CR0, 0x60000010);
+  store<u64>(FLAGS, 2);
+  store<u32>(IDT_LIMIT, 0x3ff);
+  store<u64>(PAT, 0x0007040600070406);
+  store<u64>(DR + 48, 0xffff0ff0);
+  store<u64>(DR + 56, 0x400);
+  store<u32>(FCW, 0x37f);
+  store<u32>(MXCSR, 0x1f80);
+  store<u64>(XCR0, 1);
+  store<i32>(SIPI_VECTOR, -1);
+  for (let n: u32 = 0; n < 6; n++) {
+    store<u32>(SEGMENTS + n * 32 + 4, n == 1 ? 0x9b : 0x93);
+    store<u32>(SEGMENTS + n * 32 + 16, 0xffff);
+  }
+  flushTlb();
+  tracesReset();
+  devicesReset((<u64>ramMegabytes) << 20, cpus, <u64>startSeconds, serialPorts);
+  selectMode();
+}
+
+/** Host address of the frame at this guest-physical page, 0 when it is not RAM. */
+export function framePointer(page: u32): u32 {
+  const physical = (<u64>page) << 12;
+  return isRam(physical) ? frameOf(physical) : 0;
+}
+
+/** Guest-physical page of a linear address with the active CPU's tables, 0xffffffff when unmapped. */
+export function translatePage(low: u32, high: u32): u32 {
+  const before = load<u32>(PENDING);
+  const physical = walk(((<u64>high) << 32) | low, READ | SYSTEM);
+  store<u32>(PENDING, before);
+  return physical == u64.MAX_VALUE ? 0xffffffff : <u32>(physical >> 12);
+}

@@ -1,0 +1,120 @@
+/**
+ * The one memory map of the machine: every address that the core uses in its linear memory.
+ *
+ *   0x0000400  constants of the compiler (data segments)
+ *   0x0010000  header: magic, version
+ *   0x0011000  active vCPU block, 4 KiB (registers, flags, segments, control registers, MSRs, x87 and SSE)
+ *   0x0012000  exit record, exception log, run loop state
+ *   0x0014000  scratch (bounce buffers)
+ *   0x0018000  parked vCPU blocks, 8 x 4 KiB
+ *   0x0020000  device block, 128 KiB (devices/layout.ts divides it)
+ *   0x0040000  data TLBs: 3 modes x 1024 entries x 32 bytes
+ *   0x0060000  fetch TLB: 3 modes x 256 entries x 16 bytes
+ *   0x0080000  trace table: 16384 entries x 16 bytes
+ *   0x0100000  decoded records: 65536 x 32 bytes
+ *   0x0400000  frame table: u32 a guest frame, for up to 4 GiB
+ *   0x0800000  code lines: u64 bitmap a guest frame (64-byte lines that hold decoded code)
+ *   0x1000000  frames, handed out on first touch
+ *
+ * Snapshots copy header, vCPU blocks and devices and every touched frame; the rest is a cache.
+ */
+
+export const HEADER: u32 = 0x10000;
+export const MAGIC: u32 = 0x4241_4c43; // "CLAB"
+export const VERSION: u32 = 1;
+
+export const CPU: u32 = 0x11000;
+export const CPU_SIZE: u32 = 0x1000;
+
+// ---- active vCPU block: offsets are also those of the parked blocks ----
+export const GPR: u32 = CPU; // u64[16], encoding order
+export const ZERO: u32 = CPU + 0x80; // u64, always 0: an absent base or index
+export const RIP: u32 = CPU + 0x88; // u64, the next instruction while one executes
+export const FLAG_KIND: u32 = CPU + 0x90; // u32, how the status flags are derived (cpu/flags.ts)
+export const FLAG_SIZE: u32 = CPU + 0x94; // u32, operand size in bytes
+export const FLAG_RESULT: u32 = CPU + 0x98; // u64
+export const FLAG_A: u32 = CPU + 0xa0; // u64
+export const FLAG_B: u32 = CPU + 0xa8; // u64
+export const FLAGS: u32 = CPU + 0xb0; // u64, RFLAGS apart from lazy status flags
+export const SEGMENTS: u32 = CPU + 0x100; // ES CS SS DS FS GS LDTR TR, 32 bytes each
+export const SEGMENT_SIZE: u32 = 32; // +0 selector u32, +4 attributes u32, +8 base u64, +16 limit u32
+export const GDT_BASE: u32 = CPU + 0x200;
+export const GDT_LIMIT: u32 = CPU + 0x208;
+export const IDT_BASE: u32 = CPU + 0x210;
+export const IDT_LIMIT: u32 = CPU + 0x218;
+export const CR0: u32 = CPU + 0x220;
+export const CR2: u32 = CPU + 0x228;
+export const CR3: u32 = CPU + 0x230;
+export const CR4: u32 = CPU + 0x238;
+export const DR: u32 = CPU + 0x240; // u64[8]
+export const EFER: u32 = CPU + 0x280;
+export const STAR: u32 = CPU + 0x288;
+export const LSTAR: u32 = CPU + 0x290;
+export const CSTAR: u32 = CPU + 0x298;
+export const FMASK: u32 = CPU + 0x2a0;
+export const KERNEL_GS_BASE: u32 = CPU + 0x2a8;
+export const SYSENTER_CS: u32 = CPU + 0x2b0;
+export const SYSENTER_ESP: u32 = CPU + 0x2b8;
+export const SYSENTER_EIP: u32 = CPU + 0x2c0;
+export const PAT: u32 = CPU + 0x2c8;
+export const TSC_OFFSET: u32 = CPU + 0x2d0;
+export const TSC_AUX: u32 = CPU + 0x2d8;
+export const MTRR_DEF: u32 = CPU + 0x2e0;
+export const MISC_ENABLE: u32 = CPU + 0x2e8;
+export const XCR0: u32 = CPU + 0x2f0;
+export const CPL: u32 = CPU + 0x300; // u32
+export const CODE_MODE: u32 = CPU + 0x304; // u32: 16, 32 or 64 bit code
+export const TLB_MODE: u32 = CPU + 0x308; // u32: address of the data TLB in force
+export const ACTIVITY: u32 = CPU + 0x30c; // u32: 0 runs, 1 halted, 2 waits for SIPI
+export const INHIBIT: u32 = CPU + 0x310; // u32: 1 interrupt shadow, 2 also #DB
+export const NMI_BLOCKED: u32 = CPU + 0x314; // u32
+export const NMI_PENDING: u32 = CPU + 0x318; // u32
+export const INIT_PENDING: u32 = CPU + 0x31c; // u32
+export const SIPI_VECTOR: u32 = CPU + 0x320; // i32, -1 none
+export const RETIRED: u32 = CPU + 0x328; // u64, instructions this CPU has retired
+export const FCW: u32 = CPU + 0x3a0; // u32 x87 control word
+export const FSW: u32 = CPU + 0x3a4; // u32 status word, TOP included
+export const FTW: u32 = CPU + 0x3a8; // u32 abridged tag word, by physical register
+export const FOP: u32 = CPU + 0x3ac;
+export const FIP: u32 = CPU + 0x3b0; // u64
+export const FDP: u32 = CPU + 0x3b8; // u64
+export const MXCSR: u32 = CPU + 0x3c0; // u32
+export const XMM: u32 = CPU + 0x400; // 16 x 16 bytes
+export const ST: u32 = CPU + 0x500; // 8 x 16 bytes, physical registers, 80 bits each
+
+// ---- exit record, run loop ----
+export const RUN: u32 = 0x12000;
+export const EXIT_REASON: u32 = RUN; // u32
+export const EXIT_DETAIL: u32 = RUN + 8; // u64
+export const TIME: u32 = RUN + 0x10; // u64, guest nanoseconds at the last boundary of the run loop
+export const SIGNAL: u32 = RUN + 0x18; // u32, non-zero: leave the hot loop after this instruction
+export const PENDING: u32 = RUN + 0x1c; // u32, vector + 1 of the exception this instruction raised
+export const PENDING_ERROR: u32 = RUN + 0x20; // u32
+export const PENDING_CR2: u32 = RUN + 0x28; // u64
+export const BUDGET: u32 = RUN + 0x30; // i64, instructions left before the next boundary
+export const LEFT: u32 = RUN + 0x38; // i64, instructions left of this run() after the boundary
+export const ACTIVE: u32 = RUN + 0x40; // u32, number of the CPU in the active block
+export const CPUS: u32 = RUN + 0x44; // u32
+export const RAM_BYTES: u32 = RUN + 0x48; // u64
+export const POOL_NEXT: u32 = RUN + 0x50; // u32, first frame never handed out
+export const RECORDS_NEXT: u32 = RUN + 0x54; // u32
+export const EXCEPTION_MASK: u32 = RUN + 0x58; // u32, vectors whose delivery from ring 0 ends the slice
+export const EXCEPTION_COUNT: u32 = RUN + 0x5c; // u32, exceptions ever logged
+export const LAZY_FRAMES: u32 = RUN + 0x60; // u32
+export const RUN_CHUNK: u32 = RUN + 0x68; // i64, what BUDGET was at the last boundary
+export const IDLE_BUDGET: u32 = RUN + 0x70; // u32
+export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
+export const SCRATCH: u32 = 0x14000;
+export const PARKED: u32 = 0x18000;
+export const DEVICES: u32 = 0x20000;
+export const DEVICES_SIZE: u32 = 0x20000;
+export const TLB: u32 = 0x40000;
+export const TLB_SIZE: u32 = 0x8000;
+export const FETCH_TLB: u32 = 0x60000;
+export const TRACES: u32 = 0x80000;
+export const TRACE_COUNT: u32 = 16384;
+export const RECORDS: u32 = 0x100000;
+export const RECORDS_END: u32 = 0x300000;
+export const FRAME_TABLE: u32 = 0x400000;
+export const CODE_LINES: u32 = 0x800000;
+export const FRAMES: u32 = 0x1000000;

@@ -1,0 +1,159 @@
+/**
+ * The run loop: slices of at most `budget` instructions, cut at the next event, with interrupts, NMI, INIT and
+ * single step looked at between instructions. Mirrors SDM 3A 6.9 (priority among simultaneous events).
+ */
+
+import { deliver, deliverPending, EXCEPTION, EXTERNAL } from "../cpu/delivery";
+import { DB, faulted, NMI } from "../cpu/exceptions";
+import { executeSized } from "../cpu/execute";
+import { cold } from "../cpu/execute_cold";
+import * as id from "../cpu/ids";
+import { RECORD_SIZE } from "../cpu/record";
+import { FLAG_IF, FLAG_RF, FLAG_TF } from "../cpu/state";
+import { system } from "../cpu/system";
+import { findTrace } from "../cpu/traces";
+import { acknowledgeInterrupt, interruptPending } from "../devices/irq";
+import {
+  ACTIVITY,
+  BUDGET,
+  DR,
+  EXIT_REASON,
+  FLAGS,
+  INHIBIT,
+  NMI_BLOCKED,
+  NMI_PENDING,
+  PENDING,
+  RETIRED,
+  RIP,
+  RUN_CHUNK,
+  SIGNAL,
+  TIME,
+} from "../layout";
+import { EXIT_BUDGET, EXIT_HALTED, EXIT_IDLE, NO_EXIT, requestExit } from "./attention";
+import { NO_DEADLINE, nextDeadline, runDueEvents } from "./events";
+
+const RUNNING: u32 = 0;
+const HALTED: u32 = 1;
+
+/** Runs at most `budget` instructions; the exit reason. Time skipped in HLT costs one of the budget each time. */
+export function run(budget: i32): u32 {
+  let left: i64 = budget;
+  store<u32>(EXIT_REASON, NO_EXIT);
+  while (left > 0) {
+    runDueEvents();
+    const interrupted = takeInterrupt();
+    if (load<u32>(EXIT_REASON) != NO_EXIT) break;
+    if (load<u32>(ACTIVITY) != RUNNING && !interrupted) {
+      if (!skipIdle()) break;
+      left--;
+      continue;
+    }
+    let chunk = left;
+    const deadline = nextDeadline();
+    const time = load<u64>(TIME);
+    if (deadline != NO_DEADLINE && deadline - time < <u64>chunk)
+      chunk = deadline > time ? <i64>(deadline - time) : 1;
+    if ((load<u64>(FLAGS) & FLAG_TF) != 0 || load<u32>(INHIBIT) != 0) chunk = 1;
+    const shadow = load<u32>(INHIBIT);
+    const stepping = (load<u64>(FLAGS) & FLAG_TF) != 0;
+    store<u32>(INHIBIT, 0);
+    store<i64>(RUN_CHUNK, chunk);
+    store<i64>(BUDGET, chunk);
+    store<u32>(SIGNAL, 0);
+    slice();
+    const done = chunk - load<i64>(BUDGET);
+    store<u64>(TIME, load<u64>(TIME) + <u64>done);
+    store<i64>(RUN_CHUNK, 0);
+    store<i64>(BUDGET, 0);
+    store<u64>(RETIRED, load<u64>(RETIRED) + <u64>done);
+    left -= done == 0 ? 1 : done;
+    if (faulted()) deliverPending();
+    else if (stepping && done != 0) {
+      store<u64>(DR + 48, load<u64>(DR + 48) | 0x4000);
+      store<u32>(PENDING, DB + 1);
+      deliverPending();
+    }
+    if (load<u32>(EXIT_REASON) != NO_EXIT) break;
+  }
+  return load<u32>(EXIT_REASON) == NO_EXIT ? EXIT_BUDGET : load<u32>(EXIT_REASON);
+}
+
+/** Delivers an NMI or an interrupt that the CPU can take now. */
+function takeInterrupt(): bool {
+  if (load<u32>(INHIBIT) != 0) return false;
+  if (load<u32>(NMI_PENDING) != 0 && load<u32>(NMI_BLOCKED) == 0) {
+    store<u32>(NMI_PENDING, 0);
+    store<u32>(NMI_BLOCKED, 1);
+    store<u32>(ACTIVITY, RUNNING);
+    deliver(NMI, 0, EXTERNAL);
+    return true;
+  }
+  if ((load<u64>(FLAGS) & FLAG_IF) == 0 || !interruptPending()) return false;
+  const vector = acknowledgeInterrupt();
+  if (vector < 0) return false;
+  store<u32>(ACTIVITY, RUNNING);
+  deliver(<u32>vector, 0, EXTERNAL);
+  return true;
+}
+
+/** Halted with nothing to do: jump to the next event, or stop for good. */
+function skipIdle(): bool {
+  if ((load<u64>(FLAGS) & FLAG_IF) == 0) {
+    requestExit(EXIT_HALTED, 0);
+    return false;
+  }
+  const deadline = nextDeadline();
+  if (deadline == NO_DEADLINE) {
+    requestExit(EXIT_IDLE, 0);
+    return false;
+  }
+  if (deadline > load<u64>(TIME)) store<u64>(TIME, deadline);
+  return true;
+}
+
+/** The hot loop: trace after trace until the budget is spent or something wants attention. */
+function slice(): void {
+  let budget = load<i64>(BUDGET);
+  while (budget > 0) {
+    let r = findTrace();
+    if (r == 0) break;
+    let handler: u32 = load<u16>(r);
+    while (handler != id.END) {
+      const length = load<u8>(r, 2);
+      store<u64>(RIP, load<u64>(RIP) + length);
+      if (handler < id.COLD) executeSized(r);
+      else {
+        store<i64>(BUDGET, budget);
+        executeCold(r);
+      }
+      if (load<u32>(SIGNAL) != 0) {
+        if (faulted()) store<u64>(RIP, load<u64>(RIP) - length);
+        else budget--;
+        store<i64>(BUDGET, budget);
+        return;
+      }
+      budget--;
+      if (budget <= 0) break;
+      r += RECORD_SIZE;
+      handler = load<u16>(r);
+    }
+  }
+  store<i64>(BUDGET, budget);
+}
+
+function executeCold(r: u32): void {
+  if (system(r)) return;
+  switch (load<u8>(r, 3)) {
+    case 8:
+      cold<u64>(r);
+      break;
+    case 4:
+      cold<u32>(r);
+      break;
+    case 2:
+      cold<u16>(r);
+      break;
+    default:
+      cold<u8>(r);
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Page walks: linear to physical by the paging mode in force, with permission checks and A/D bits. SDM 3A
+ * chapter 4. A walk reports a fault through exceptions.ts and returns INVALID; nothing else changes then.
+ */
+import { raisePageFault } from "../cpu/exceptions";
+import {
+  CR0_PG,
+  CR0_WP,
+  CR4_PAE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
+  cr0,
+  cr4,
+  EFER_NXE,
+  efer,
+  FLAG_AC,
+  inLongMode,
+} from "../cpu/state";
+import { CPL, CR3, FLAGS } from "../layout";
+import { frameOf, isRam, markDirty } from "./frames";
+
+export const READ: u32 = 0;
+export const WRITE: u32 = 1;
+export const FETCH: u32 = 2;
+/** Accesses the processor makes for itself: supervisor whatever the CPL, and never SMAP's business. */
+export const SYSTEM: u32 = 4;
+
+export const INVALID: u64 = u64.MAX_VALUE;
+
+const P: u64 = 1;
+const RW: u64 = 2;
+const US: u64 = 4;
+const A: u64 = 0x20;
+const D: u64 = 0x40;
+const PS: u64 = 0x80;
+const NX: u64 = 0x8000000000000000;
+const ADDRESS: u64 = 0x000ffffffffff000;
+const PHYSICAL_BITS: u64 = 0x000000ffffffffff;
+
+// What the last successful walk found out, for the TLB entry that follows it.
+export let walkWritable: bool = false;
+export let walkGlobal: bool = false;
+
+function loadEntry(at: u64): u64 {
+  return isRam(at) ? load<u64>(frameOf(at) + (<u32>at & 0xfff)) : 0;
+}
+function storeEntry(at: u64, value: u64, size: u32): void {
+  if (!isRam(at)) return;
+  const host = frameOf(at) + (<u32>at & 0xfff);
+  if (size == 4) store<u32>(host, <u32>value);
+  else store<u64>(host, value);
+  markDirty(at);
+}
+
+/** Physical address of `address` for an access of this kind, or INVALID with #PF pending. */
+export function walk(address: u64, kind: u32): u64 {
+  if ((cr0() & CR0_PG) == 0) {
+    walkWritable = true;
+    return address & 0xffffffff;
+  }
+  if ((cr4() & CR4_PAE) == 0) return walk32(address, kind);
+  const user = (kind & SYSTEM) == 0 && load<u32>(CPL) == 3;
+  const nxe = (efer() & EFER_NXE) != 0;
+  const long = inLongMode();
+  let table = long ? load<u64>(CR3) & ADDRESS : load<u64>(CR3) & 0xffffffe0;
+  let shift: u32 = long ? 39 : 30;
+  let rights: u64 = RW | US;
+  let noExecute = false;
+  const reserved: u64 = (ADDRESS & ~PHYSICAL_BITS) | (nxe ? 0 : NX);
+  // Entries on the way, to set their accessed bits once the whole walk has passed.
+  let path0: u64 = 0,
+    path1: u64 = 0,
+    path2: u64 = 0;
+  let depth: u32 = 0;
+  while (true) {
+    const at = table + ((address >> shift) & (shift == 30 && !long ? 3 : 511)) * 8;
+    const entry = loadEntry(at);
+    if ((entry & P) == 0) return fault(address, kind, user, nxe, 0);
+    const isPdpte32 = !long && shift == 30;
+    if ((entry & reserved) != 0 || (shift == 39 && (entry & PS) != 0))
+      return fault(address, kind, user, nxe, 9);
+    if (!isPdpte32) {
+      rights &= entry;
+      if ((entry & NX) != 0) noExecute = true;
+    }
+    const large = (shift == 21 || (shift == 30 && long)) && (entry & PS) != 0;
+    if (large || shift == 12) {
+      const mask: u64 = ((<u64>1) << shift) - 1;
+      if (large && (entry & mask & ADDRESS & ~0x1000) != 0) return fault(address, kind, user, nxe, 9);
+      if (!permitted(kind, user, rights, noExecute)) return fault(address, kind, user, nxe, 1);
+      if (depth > 0) touch(path0);
+      if (depth > 1) touch(path1);
+      if (depth > 2) touch(path2);
+      const isWrite = (kind & WRITE) != 0;
+      const marked = entry | A | (isWrite ? D : 0);
+      if (marked != entry) storeEntry(at, marked, 8);
+      walkWritable = (marked & D) != 0 && writable(user || (kind & SYSTEM) == 0 ? user : false, rights);
+      walkGlobal = (entry & 0x100) != 0;
+      return ((entry & ADDRESS & ~mask) | (address & mask)) & PHYSICAL_BITS;
+    }
+    if (!isPdpte32) {
+      if (depth == 0) path0 = at;
+      else if (depth == 1) path1 = at;
+      else path2 = at;
+      depth++;
+    }
+    table = entry & ADDRESS;
+    shift -= 9;
+  }
+  return INVALID;
+}
+
+function touch(at: u64): void {
+  const entry = loadEntry(at);
+  if ((entry & A) == 0) storeEntry(at, entry | A, 8);
+}
+
+function writable(user: bool, rights: u64): bool {
+  if ((rights & RW) != 0) return true;
+  return !user && (cr0() & CR0_WP) == 0;
+}
+
+function permitted(kind: u32, user: bool, rights: u64, noExecute: bool): bool {
+  if (user) {
+    if ((rights & US) == 0) return false;
+  } else if ((rights & US) != 0) {
+    if ((kind & FETCH) != 0) {
+      if ((cr4() & CR4_SMEP) != 0) return false;
+    } else if ((cr4() & CR4_SMAP) != 0) {
+      // SDM 3A 4.6.1: explicit supervisor accesses need RFLAGS.AC, implicit ones are never allowed.
+      if ((kind & SYSTEM) != 0 || (load<u64>(FLAGS) & FLAG_AC) == 0) return false;
+    }
+  }
+  if ((kind & FETCH) != 0) return !noExecute;
+  if ((kind & WRITE) != 0) return writable(user, rights);
+  return true;
+}
+
+function fault(address: u64, kind: u32, user: bool, nxe: bool, code: u32): u64 {
+  let error = code;
+  if ((kind & WRITE) != 0) error |= 2;
+  if (user) error |= 4;
+  if ((kind & FETCH) != 0 && (nxe || (cr4() & CR4_SMEP) != 0)) error |= 16;
+  raisePageFault(address, error);
+  return INVALID;
+}
+
+/** Two-level paging of 32-bit protected mode: 4 KiB and 4 MiB pages. */
+function walk32(address: u64, kind: u32): u64 {
+  const user = (kind & SYSTEM) == 0 && load<u32>(CPL) == 3;
+  const directory = (load<u64>(CR3) & 0xfffff000) + ((address >> 22) & 1023) * 4;
+  const entry = loadEntry(directory) & 0xffffffff;
+  if ((entry & P) == 0) return fault(address, kind, user, false, 0);
+  const isWrite = (kind & WRITE) != 0;
+  if ((entry & PS) != 0 && (cr4() & CR4_PSE) != 0) {
+    if (!permitted(kind, user, entry, false)) return fault(address, kind, user, false, 1);
+    const marked = entry | A | (isWrite ? D : 0);
+    if (marked != entry) storeEntry(directory, marked, 4);
+    walkWritable = (marked & D) != 0 && writable(user, entry);
+    walkGlobal = (entry & 0x100) != 0;
+    return (entry & 0xffc00000) | (((entry >> 13) & 0xff) << 32) | (address & 0x3fffff);
+  }
+  const at = (entry & 0xfffff000) + ((address >> 12) & 1023) * 4;
+  const page = loadEntry(at) & 0xffffffff;
+  if ((page & P) == 0) return fault(address, kind, user, false, 0);
+  const rights = entry & page;
+  if (!permitted(kind, user, rights, false)) return fault(address, kind, user, false, 1);
+  if ((entry & A) == 0) storeEntry(directory, entry | A, 4);
+  const marked = page | A | (isWrite ? D : 0);
+  if (marked != page) storeEntry(at, marked, 4);
+  walkWritable = (marked & D) != 0 && writable(user, rights);
+  walkGlobal = (page & 0x100) != 0;
+  return (page & 0xfffff000) | (address & 0xfff);
+}
