@@ -1,5 +1,6 @@
 /** What the core exports: numbers only. The host reads and writes everything else in linear memory. */
 
+import { rflags, setRflags } from "./cpu/flags";
 import { selectMode } from "./cpu/state";
 import { tracesReset } from "./cpu/traces";
 import { devicesReset, portRead, portWrite } from "./devices/bus";
@@ -28,16 +29,20 @@ import {
   VERSION,
   XCR0,
 } from "./layout";
-import { frameOf, framesReset, isRam } from "./mmu/frames";
+import { FRAME_CODE, frameFlags, frameOf, framesReset, isRam, markDirty } from "./mmu/frames";
 import { flushTlb } from "./mmu/memory";
 import { READ, SYSTEM, walk } from "./mmu/walk";
 
 export { blockAttach, blockComplete } from "./devices/block";
+export { isMmio, mmioRead, mmioWrite } from "./devices/bus";
 export { doorbellAnswer, doorbellSignal } from "./devices/doorbell";
+export { acknowledgeInterrupt, interruptPending } from "./devices/irq";
 export { uartUpdate } from "./devices/uart";
 export { cpuNmi } from "./machine/attention";
+export { nextDeadline, runDueEvents } from "./machine/events";
+export { stateHash } from "./machine/hash";
 export { run } from "./machine/run";
-export { flushTlb, portRead, portWrite, selectMode, tracesReset };
+export { flushTlb, portRead, portWrite, rflags, selectMode, setRflags, tracesReset };
 
 /** Power on: all state gone, RAM empty, CPU 0 as at reset. */
 export function reset(ramMegabytes: u32, cpus: u32, startSeconds: f64, serialPorts: u32): void {
@@ -74,6 +79,16 @@ export function reset(ramMegabytes: u32, cpus: u32, startSeconds: f64, serialPor
 export function framePointer(page: u32): u32 {
   const physical = (<u64>page) << 12;
   return isRam(physical) ? frameOf(physical) : 0;
+}
+
+/** The same for a page that the host is about to write: code decoded from it is forgotten. */
+export function framePointerForWrite(page: u32): u32 {
+  const physical = (<u64>page) << 12;
+  if (!isRam(physical)) return 0;
+  const host = frameOf(physical);
+  if ((frameFlags(physical) & FRAME_CODE) != 0) tracesReset();
+  markDirty(physical);
+  return host;
 }
 
 /** Guest-physical page of a linear address with the active CPU's tables, 0xffffffff when unmapped. */

@@ -1,0 +1,645 @@
+/**
+ * One emulated computer: a WebAssembly instance with its memory, run in slices. This class knows registers,
+ * physical memory and ports, not what software runs. Everything that goes into the machine goes through it and
+ * is noted, so that a run can be repeated.
+ */
+import { loadCore } from "#assets";
+import { CrashlabError } from "../error.ts";
+import type { BootImage, EntryState, SegmentState } from "../machine/loaders/boot_image.ts";
+import * as at from "./layout.ts";
+import { type Mapping, walk } from "./page_walk.ts";
+import {
+  type GeneralRegister,
+  type Registers,
+  readRegisters,
+  registerAddress,
+  SEGMENT_REGISTERS,
+  type SegmentRegister,
+  type SystemRegister,
+} from "./registers.ts";
+import { type Snapshot, STATE_END, STATE_START } from "./snapshot.ts";
+import { type CoreExports, instantiateCore } from "./wasm.ts";
+
+const PAGE = 0x1000;
+const MIB = 0x100000;
+const UART_BLOCK = 0x80;
+
+/** What a core is built of. */
+export interface CoreOptions {
+  /** Bytes of guest memory: whole MiB from 1 MiB to 3.5 GiB. Default 128 MiB. */
+  readonly ramBytes?: number;
+  /** 1 to 8. Default 1. */
+  readonly cpus?: number;
+  /** Unix time in seconds that the real-time clock shows at power-on. Default 2024-01-01T00:00:00Z. */
+  readonly startSeconds?: number;
+  /** 0 to 2. Default 2. */
+  readonly serialPorts?: number;
+  /** The compiled core; by default the one that was built with the library. */
+  readonly wasm?: Uint8Array<ArrayBuffer>;
+}
+
+/** Why a run ended. */
+export type Exit =
+  | { readonly kind: "budget" }
+  | { readonly kind: "halted" }
+  | { readonly kind: "triple-fault" }
+  | { readonly kind: "doorbell"; readonly command: number; readonly address: bigint }
+  | { readonly kind: "debug-exit"; readonly value: number }
+  | { readonly kind: "breakpoint"; readonly address: bigint }
+  | { readonly kind: "exception"; readonly vector: number }
+  | { readonly kind: "reset" }
+  | { readonly kind: "output" }
+  | { readonly kind: "step" }
+  | { readonly kind: "pvpanic"; readonly events: number }
+  | { readonly kind: "block"; readonly request: BlockRequest }
+  | { readonly kind: "idle" };
+
+/** What the block device was asked to do. */
+export interface BlockRequest {
+  readonly command: "read" | "write" | "flush";
+  readonly sector: bigint;
+  readonly count: number;
+  readonly address: bigint;
+}
+
+/** One delivered exception, as the machine saw it. */
+export interface ExceptionRecord {
+  readonly vector: number;
+  readonly error: number;
+  readonly rip: bigint;
+  readonly cr2: bigint;
+  readonly cpl: number;
+  /** Guest time in nanoseconds. */
+  readonly time: bigint;
+}
+
+/** Something that entered the machine from outside. */
+export type Input =
+  | { readonly time: bigint; readonly kind: "serial"; readonly port: 0 | 1; readonly bytes: Uint8Array }
+  | { readonly time: bigint; readonly kind: "memory"; readonly address: bigint; readonly bytes: Uint8Array }
+  | { readonly time: bigint; readonly kind: "doorbell-answer"; readonly result: number }
+  | { readonly time: bigint; readonly kind: "doorbell-signal"; readonly high: boolean }
+  | { readonly time: bigint; readonly kind: "block-complete"; readonly status: number }
+  | { readonly time: bigint; readonly kind: "nmi"; readonly cpu: number };
+
+const BLOCK_COMMANDS = ["read", "write", "flush"] as const;
+
+export class Core {
+  readonly ramBytes: number;
+  readonly cpus: number;
+  readonly #exports: CoreExports;
+  readonly #memory: WebAssembly.Memory;
+  readonly #options: CoreOptions;
+  readonly #wasm: Uint8Array<ArrayBuffer>;
+  #view: DataView;
+  #bytes: Uint8Array<ArrayBuffer>;
+  /** Snapshot whose pages the memory differs from by the frames marked dirty. */
+  #base: Snapshot | undefined;
+  #inputs: Input[] = [];
+  #replaying = false;
+
+  private constructor(
+    instance: { readonly exports: CoreExports; readonly memory: WebAssembly.Memory },
+    options: CoreOptions,
+    ramBytes: number,
+    wasm: Uint8Array<ArrayBuffer>,
+  ) {
+    this.#exports = instance.exports;
+    this.#memory = instance.memory;
+    this.#options = options;
+    this.#wasm = wasm;
+    this.ramBytes = ramBytes;
+    this.cpus = options.cpus ?? 1;
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#view = new DataView(this.#memory.buffer);
+  }
+
+  /** A machine at power-on. Throws `bad-option` for sizes out of range. */
+  static async create(options: CoreOptions = {}): Promise<Core> {
+    const ramBytes = options.ramBytes ?? 128 * MIB;
+    check("ramBytes", ramBytes, MIB, 3584 * MIB, MIB);
+    check("cpus", options.cpus ?? 1, 1, 8, 1);
+    check("serialPorts", options.serialPorts ?? 2, 0, 2, 1);
+    check("startSeconds", options.startSeconds ?? START_2024, 0, 2 ** 33, 1);
+    const wasm = options.wasm ?? (await sharedCore());
+    let core: Core | undefined;
+    const instance = await instantiateCore(wasm, ramBytes, (frame, address) => {
+      return core === undefined ? 0 : core.#fetchFrame(frame, address);
+    });
+    core = new Core(instance, options, ramBytes, wasm);
+    core.reset();
+    return core;
+  }
+
+  /** Power-on: memory and all state lost. */
+  reset(): void {
+    this.#refresh();
+    const used = this.#view.getUint32(at.POOL_NEXT, true);
+    if (used > at.FRAMES) this.#bytes.fill(0, at.FRAMES, used);
+    const { startSeconds = START_2024, serialPorts = 2 } = this.#options;
+    this.#exports.reset(this.ramBytes / MIB, this.cpus, startSeconds, serialPorts);
+    this.#base = undefined;
+    this.#inputs = [];
+  }
+
+  /** Writes a loader's pieces and sets the first CPU to its entry. */
+  start(image: BootImage): void {
+    for (const piece of image.pieces) this.#writePages(piece.address, piece.bytes);
+    this.#enter(image.entry);
+  }
+
+  /** Runs at most `budget` instructions (up to 2^31 - 1; a long HLT costs one). */
+  run(budget: number): Exit {
+    const reason = this.#exports.run(budget);
+    this.#refresh();
+    return this.#exitOf(reason);
+  }
+
+  /** Guest time in nanoseconds: instructions retired, and time skipped while halted. */
+  get time(): bigint {
+    return this.#view.getBigUint64(at.TIME, true);
+  }
+
+  /** Registers of a CPU; by default of the one that ran last. */
+  registers(which?: number): Registers {
+    const active = this.#view.getUint32(at.ACTIVE, true);
+    const cpu = which ?? active;
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.cpus) {
+      throw new CrashlabError("bad-option", `expected a CPU from 0 to ${this.cpus - 1}, found ${cpu}`);
+    }
+    const block = cpu === active ? at.CPU : at.PARKED + cpu * at.CPU_SIZE;
+    const stored = this.#view.getBigUint64(at.FLAGS + block - at.CPU, true);
+    return readRegisters(
+      this.#view,
+      block,
+      cpu === active ? BigInt.asUintN(64, this.#exports.rflags()) : stored,
+    );
+  }
+
+  /** Sets a register of the active CPU. */
+  setRegister(name: GeneralRegister | SystemRegister | "rflags", value: bigint): void {
+    if (name === "rflags") this.#exports.setRflags(value);
+    else this.#view.setBigUint64(registerAddress(name), BigInt.asUintN(64, value), true);
+    this.#exports.flushTlb();
+    this.#exports.selectMode();
+  }
+
+  /** Sets a segment register of the active CPU with its hidden part. */
+  setSegment(name: SegmentRegister, segment: SegmentState): void {
+    const base = at.SEGMENTS + SEGMENT_REGISTERS.indexOf(name) * at.SEGMENT_SIZE;
+    this.#view.setUint32(base, segment.selector, true);
+    this.#view.setUint32(base + 4, segment.attributes, true);
+    this.#view.setBigUint64(base + 8, BigInt(segment.base), true);
+    this.#view.setUint32(base + 16, segment.limit, true);
+    this.#exports.selectMode();
+  }
+
+  /** Guest-physical memory; pages never touched are zero. Throws `bad-address` outside memory. */
+  readPhysical(address: bigint, length: number): Uint8Array<ArrayBuffer> {
+    const start = this.#checkRange(address, length);
+    const result = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const offset = (start + done) % PAGE;
+      const count = Math.min(PAGE - offset, length - done);
+      const host = this.#pageForRead(Math.floor((start + done) / PAGE));
+      if (host !== 0) result.set(this.#bytes.subarray(host + offset, host + offset + count), done);
+      done += count;
+    }
+    return result;
+  }
+
+  /** Writes guest-physical memory. Throws `bad-address` outside memory. */
+  writePhysical(address: bigint, bytes: Uint8Array): void {
+    const start = this.#checkRange(address, bytes.length);
+    this.#note({ time: this.time, kind: "memory", address, bytes: bytes.slice() });
+    this.#writePages(start, bytes);
+  }
+
+  /** Where a virtual address lies, by the page tables of a CPU (or of `cr3`). Nothing is changed by looking. */
+  translate(address: bigint, cr3?: bigint): Mapping | undefined {
+    const { cr0, cr4, efer, cr3: current } = this.registers();
+    return walk({ cr0, cr4, efer, cr3: cr3 ?? current }, BigInt.asUintN(64, address), (physical, size) => {
+      if (physical + BigInt(size) > BigInt(this.ramBytes)) return 0n;
+      const host = this.#pageForRead(Number(physical >> 12n));
+      if (host === 0) return 0n;
+      const entry = host + Number(physical & 0xfffn);
+      return size === 8 ? this.#view.getBigUint64(entry, true) : BigInt(this.#view.getUint32(entry, true));
+    });
+  }
+
+  /** Virtual memory as the kernel would read it. Throws `bad-address` where nothing is mapped. */
+  readVirtual(address: bigint, length: number, cr3?: bigint): Uint8Array<ArrayBuffer> {
+    const result = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const here = BigInt.asUintN(64, address + BigInt(done));
+      const count = Math.min(PAGE - Number(here & 0xfffn), length - done);
+      result.set(this.readPhysical(this.#mapped(here, cr3), count), done);
+      done += count;
+    }
+    return result;
+  }
+
+  /** Writes virtual memory, whatever its protection. Throws `bad-address` where nothing is mapped. */
+  writeVirtual(address: bigint, bytes: Uint8Array, cr3?: bigint): void {
+    for (let done = 0; done < bytes.length; ) {
+      const here = BigInt.asUintN(64, address + BigInt(done));
+      const count = Math.min(PAGE - Number(here & 0xfffn), bytes.length - done);
+      this.writePhysical(this.#mapped(here, cr3), bytes.subarray(done, done + count));
+      done += count;
+    }
+  }
+
+  /** Guest frames that have been touched, ascending: the only ones that can differ from zero. */
+  *touchedFrames(): Generator<number> {
+    const frames = this.ramBytes / PAGE;
+    for (let frame = 0; frame < frames; frame++) {
+      const entry = this.#view.getUint32(at.FRAME_TABLE + frame * 4, true);
+      if (entry !== 0 || this.#base?.pages.has(frame)) yield frame;
+    }
+  }
+
+  /** What a serial port has sent since the last call. */
+  takeOutput(port: 0 | 1): Uint8Array<ArrayBuffer> {
+    const block = at.UART + port * UART_BLOCK;
+    const head = this.#view.getUint32(block + at.TX_HEAD, true);
+    const tail = this.#view.getUint32(block + at.TX_TAIL, true);
+    const length = (head - tail) >>> 0;
+    const ring = at.UART_TX_RINGS + port * at.TX_RING_SIZE;
+    const output = new Uint8Array(length);
+    const first = tail % at.TX_RING_SIZE;
+    const untilEnd = Math.min(length, at.TX_RING_SIZE - first);
+    output.set(this.#bytes.subarray(ring + first, ring + first + untilEnd));
+    output.set(this.#bytes.subarray(ring, ring + length - untilEnd), untilEnd);
+    this.#view.setUint32(block + at.TX_TAIL, head, true);
+    return output;
+  }
+
+  /** Puts bytes on the wire to a serial port; gives how many it had room for. */
+  feedInput(port: 0 | 1, bytes: Uint8Array): number {
+    const block = at.UART + port * UART_BLOCK;
+    const head = this.#view.getUint32(block + at.RX_HEAD, true);
+    const tail = this.#view.getUint32(block + at.RX_TAIL, true);
+    const count = Math.min(bytes.length, at.RX_RING_SIZE - ((head - tail) >>> 0));
+    if (count === 0) return 0;
+    const taken = bytes.slice(0, count);
+    this.#note({ time: this.time, kind: "serial", port, bytes: taken });
+    const ring = at.UART_RX_RINGS + port * at.RX_RING_SIZE;
+    taken.forEach((byte, index) => {
+      this.#bytes[ring + ((head + index) % at.RX_RING_SIZE)] = byte;
+    });
+    this.#view.setUint32(block + at.RX_HEAD, (head + count) >>> 0, true);
+    this.#exports.uartUpdate(port);
+    return count;
+  }
+
+  /** Result of the last ring of the doorbell. */
+  answerDoorbell(result: number): void {
+    this.#note({ time: this.time, kind: "doorbell-answer", result });
+    this.#exports.doorbellAnswer(result);
+  }
+
+  /** Raises or lowers the doorbell's interrupt: the host has something to be fetched. */
+  signalDoorbell(high: boolean): void {
+    this.#note({ time: this.time, kind: "doorbell-signal", high });
+    this.#exports.doorbellSignal(high ? 1 : 0);
+  }
+
+  /** Attaches a disk of whole 512-byte sectors; 0 detaches. */
+  attachBlock(sectors: bigint): void {
+    this.#exports.blockAttach(sectors);
+  }
+
+  /** The block request has been served. */
+  completeBlock(status: "ok" | "io-error"): void {
+    const code = status === "ok" ? 0 : 2;
+    this.#note({ time: this.time, kind: "block-complete", status: code });
+    this.#exports.blockComplete(code);
+  }
+
+  /** A non-maskable interrupt for a CPU. */
+  nmi(cpu = 0): void {
+    this.#note({ time: this.time, kind: "nmi", cpu });
+    this.#exports.cpuNmi(cpu);
+  }
+
+  /** Exceptions of these vectors (0-31) in ring 0 end a run. */
+  stopOnExceptions(vectors: readonly number[]): void {
+    this.#view.setUint32(
+      at.EXCEPTION_MASK,
+      vectors.reduce((mask, vector) => mask | (1 << vector), 0) >>> 0,
+      true,
+    );
+  }
+
+  /** Exceptions ever delivered. */
+  get exceptionCount(): number {
+    return this.#view.getUint32(at.EXCEPTION_COUNT, true);
+  }
+
+  /** The last exceptions (at most 64), oldest first. */
+  exceptions(): ExceptionRecord[] {
+    const count = this.exceptionCount;
+    const records: ExceptionRecord[] = [];
+    for (let number = Math.max(0, count - 64); number < count; number++) {
+      const entry = at.EXCEPTION_LOG + (number % 64) * 40;
+      records.push({
+        vector: this.#view.getUint32(entry, true),
+        error: this.#view.getUint32(entry + 4, true),
+        rip: this.#view.getBigUint64(entry + 8, true),
+        cr2: this.#view.getBigUint64(entry + 16, true),
+        cpl: Number(this.#view.getBigUint64(entry + 24, true)),
+        time: this.#view.getBigUint64(entry + 32, true),
+      });
+    }
+    return records;
+  }
+
+  /** A digest of all that the guest can see. Equal machines have equal digests. */
+  stateHash(): bigint {
+    // Pages of the base that this fork never looked at count too.
+    if (this.#base !== undefined) {
+      for (const frame of this.#base.pages.keys()) this.#exports.framePointer(frame);
+      this.#refresh();
+    }
+    return BigInt.asUintN(64, this.#exports.stateHash());
+  }
+
+  /** All state as data. The second and later snapshots copy only pages written since the one before. */
+  snapshot(): Snapshot {
+    const pages = new Map(this.#base?.pages);
+    const frames = this.ramBytes / PAGE;
+    const table = new Uint32Array(this.#memory.buffer, at.FRAME_TABLE, frames);
+    const isNew = this.#base === undefined;
+    for (let frame = 0; frame < frames; frame++) {
+      const entry = table[frame] ?? 0;
+      if (entry === 0 || !(isNew || (entry & FRAME_DIRTY) !== 0)) continue;
+      const host = entry & ~(PAGE - 1);
+      pages.set(frame, this.#bytes.slice(host >>> 0, (host >>> 0) + PAGE));
+      table[frame] = entry & ~FRAME_DIRTY;
+    }
+    // Writes must be seen again: without dirty marks no page keeps its fast write path.
+    this.#exports.flushTlb();
+    const state = this.#bytes.slice(STATE_START, STATE_END);
+    this.#base = { ramBytes: this.ramBytes, state, pages };
+    return this.#base;
+  }
+
+  /** Goes back to a snapshot. To the last one taken or restored, only pages written since are copied. */
+  restore(snapshot: Snapshot): void {
+    if (snapshot.ramBytes !== this.ramBytes) {
+      throw new CrashlabError(
+        "bad-snapshot",
+        `expected a snapshot of ${this.ramBytes} bytes of memory, found ${snapshot.ramBytes}; create a core of that size`,
+      );
+    }
+    const frames = this.ramBytes / PAGE;
+    const table = new Uint32Array(this.#memory.buffer, at.FRAME_TABLE, frames);
+    let poolNext = this.#view.getUint32(at.POOL_NEXT, true);
+    if (snapshot === this.#base) {
+      for (let frame = 0; frame < frames; frame++) {
+        const entry = table[frame] ?? 0;
+        if ((entry & FRAME_DIRTY) === 0) continue;
+        const host = (entry & ~(PAGE - 1)) >>> 0;
+        const page = snapshot.pages.get(frame);
+        if (page === undefined) this.#bytes.fill(0, host, host + PAGE);
+        else this.#bytes.set(page, host);
+        table[frame] = entry & ~FRAME_DIRTY;
+      }
+    } else {
+      this.#bytes.fill(0, at.FRAMES, Math.max(at.FRAMES, poolNext));
+      table.fill(0);
+      poolNext = at.FRAMES;
+    }
+    this.#bytes.set(snapshot.state, STATE_START);
+    this.#view.setUint32(at.POOL_NEXT, poolNext, true);
+    this.#view.setUint32(at.LAZY_FRAMES, 1, true);
+    this.#base = snapshot;
+    this.#inputs = [];
+    this.#exports.tracesReset();
+    this.#exports.flushTlb();
+    this.#exports.selectMode();
+  }
+
+  /** Another machine in the same state. It shares this one's pages until either writes them. */
+  async fork(): Promise<Core> {
+    const snapshot = this.snapshot();
+    const child = await Core.create({ ...this.#options, ramBytes: this.ramBytes, wasm: this.#wasm });
+    child.restore(snapshot);
+    return child;
+  }
+
+  /** Everything that entered from outside since power-on or the last restore. */
+  get inputs(): readonly Input[] {
+    return this.#inputs;
+  }
+
+  /** Runs to a guest time while feeding recorded inputs at their times. */
+  replay(inputs: readonly Input[], until: bigint): Exit {
+    this.#replaying = true;
+    try {
+      let exit: Exit = { kind: "budget" };
+      for (const input of inputs) {
+        exit = this.#runUntil(input.time);
+        this.#apply(input);
+      }
+      exit = this.#runUntil(until);
+      return exit;
+    } finally {
+      this.#replaying = false;
+    }
+  }
+
+  #runUntil(time: bigint): Exit {
+    let exit: Exit = { kind: "budget" };
+    while (this.time < time) {
+      const left = time - this.time;
+      exit = this.run(Number(left < 1_000_000n ? left : 1_000_000n));
+      if (exit.kind === "halted" || exit.kind === "triple-fault" || exit.kind === "idle") break;
+      this.takeOutput(0);
+      this.takeOutput(1);
+    }
+    return exit;
+  }
+
+  #apply(input: Input): void {
+    switch (input.kind) {
+      case "serial":
+        this.feedInput(input.port, input.bytes);
+        return;
+      case "memory":
+        this.writePhysical(input.address, input.bytes);
+        return;
+      case "doorbell-answer":
+        this.answerDoorbell(input.result);
+        return;
+      case "doorbell-signal":
+        this.signalDoorbell(input.high);
+        return;
+      case "block-complete":
+        this.#exports.blockComplete(input.status);
+        return;
+      case "nmi":
+        this.nmi(input.cpu);
+        return;
+    }
+  }
+
+  #note(input: Input): void {
+    if (!this.#replaying) this.#inputs.push(input);
+  }
+
+  #exitOf(reason: number): Exit {
+    const detail = this.#view.getBigUint64(at.EXIT_DETAIL, true);
+    switch (reason) {
+      case at.EXIT_BUDGET:
+        return { kind: "budget" };
+      case at.EXIT_HALTED:
+        return { kind: "halted" };
+      case at.EXIT_TRIPLE_FAULT:
+        return { kind: "triple-fault" };
+      case at.EXIT_DOORBELL:
+        return {
+          kind: "doorbell",
+          command: Number(detail),
+          address: this.#view.getBigUint64(at.DOORBELL_ADDRESS, true),
+        };
+      case at.EXIT_DEBUG:
+        return { kind: "debug-exit", value: Number(detail) };
+      case at.EXIT_BREAKPOINT:
+        return { kind: "breakpoint", address: detail };
+      case at.EXIT_EXCEPTION:
+        return { kind: "exception", vector: Number(detail) };
+      case at.EXIT_RESET:
+        return { kind: "reset" };
+      case at.EXIT_OUTPUT:
+        return { kind: "output" };
+      case at.EXIT_STEP:
+        return { kind: "step" };
+      case at.EXIT_PVPANIC:
+        return { kind: "pvpanic", events: Number(detail) };
+      case at.EXIT_BLOCK:
+        return { kind: "block", request: this.#blockRequest() };
+      case at.EXIT_IDLE:
+        return { kind: "idle" };
+    }
+    throw new CrashlabError(
+      "core-failure",
+      `expected a known exit reason, found ${reason}; please report this`,
+    );
+  }
+
+  #blockRequest(): BlockRequest {
+    const u32 = (address: number): number => this.#view.getUint32(address, true);
+    const u64 = (address: number): bigint => this.#view.getBigUint64(address, true);
+    return {
+      command: BLOCK_COMMANDS[u32(at.BLOCK_COMMAND) - 1] ?? "flush",
+      sector: u64(at.BLOCK_SECTOR_LOW),
+      count: u32(at.BLOCK_COUNT),
+      address: u64(at.BLOCK_ADDRESS_LOW),
+    };
+  }
+
+  #enter(entry: EntryState): void {
+    const set = (address: number, value: number): void =>
+      this.#view.setBigUint64(address, BigInt(value), true);
+    set(registerAddress("rip"), entry.rip);
+    set(registerAddress("rax"), entry.rax ?? 0);
+    set(registerAddress("rbx"), entry.rbx ?? 0);
+    set(registerAddress("rsi"), entry.rsi ?? 0);
+    set(registerAddress("rsp"), entry.rsp ?? 0);
+    set(registerAddress("rbp"), entry.rsp ?? 0);
+    set(registerAddress("rdx"), 0);
+    set(at.CR0, entry.cr0);
+    set(at.CR3, entry.cr3);
+    set(at.CR4, entry.cr4);
+    set(at.EFER, entry.efer);
+    set(at.GDT_BASE, entry.gdt.base);
+    this.#view.setUint32(at.GDT_LIMIT, entry.gdt.limit, true);
+    set(at.IDT_BASE, entry.idt.base);
+    this.#view.setUint32(at.IDT_LIMIT, entry.idt.limit, true);
+    this.setSegment("cs", entry.cs);
+    for (const name of ["ds", "es", "ss", "fs", "gs"] as const) this.setSegment(name, entry.data);
+    this.setSegment("tr", entry.tr);
+    this.#exports.setRflags(2n);
+    this.#exports.flushTlb();
+    this.#exports.selectMode();
+  }
+
+  #mapped(address: bigint, cr3: bigint | undefined): bigint {
+    const mapping = this.translate(address, cr3);
+    if (mapping === undefined) {
+      throw new CrashlabError(
+        "bad-address",
+        `expected a mapped virtual address, found 0x${address.toString(16)}`,
+      );
+    }
+    return mapping.physical;
+  }
+
+  #checkRange(address: bigint, length: number): number {
+    if (address < 0n || address + BigInt(length) > BigInt(this.ramBytes)) {
+      throw new CrashlabError(
+        "bad-address",
+        `expected ${length} bytes inside ${this.ramBytes} bytes of memory, found address 0x${address.toString(16)}`,
+      );
+    }
+    return Number(address);
+  }
+
+  /** Host address of a page; 0 when it was never touched and so reads as zero. */
+  #pageForRead(frame: number): number {
+    const entry = this.#view.getUint32(at.FRAME_TABLE + frame * 4, true);
+    if (entry !== 0) return (entry & ~(PAGE - 1)) >>> 0;
+    if (!this.#base?.pages.has(frame)) return 0;
+    const host = this.#exports.framePointer(frame) >>> 0;
+    this.#refresh();
+    return host;
+  }
+
+  #writePages(start: number, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      const offset = (start + done) % PAGE;
+      const count = Math.min(PAGE - offset, bytes.length - done);
+      const host = this.#exports.framePointerForWrite(Math.floor((start + done) / PAGE)) >>> 0;
+      this.#refresh();
+      this.#bytes.set(bytes.subarray(done, done + count), host + offset);
+      done += count;
+    }
+  }
+
+  #fetchFrame(frame: number, address: number): number {
+    const page = this.#base?.pages.get(frame);
+    if (page === undefined) return 0;
+    this.#refresh();
+    this.#bytes.set(page, address >>> 0);
+    return 1;
+  }
+
+  /** Memory that has grown is another buffer. */
+  #refresh(): void {
+    if (this.#bytes.buffer === this.#memory.buffer) return;
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#view = new DataView(this.#memory.buffer);
+  }
+}
+
+const FRAME_DIRTY = 2;
+/** 2024-01-01T00:00:00Z */
+const START_2024 = 1704067200;
+
+let core: Promise<Uint8Array<ArrayBuffer>> | undefined;
+
+/** The built core's bytes, read once. */
+function sharedCore(): Promise<Uint8Array<ArrayBuffer>> {
+  core ??= loadCore().catch((error: unknown) => {
+    core = undefined;
+    throw error;
+  });
+  return core;
+}
+
+function check(name: string, value: number, low: number, high: number, step: number): void {
+  if (Number.isFinite(value) && value >= low && value <= high && value % step === 0) return;
+  const unit = step === 1 ? "whole numbers" : `multiples of ${step}`;
+  throw new CrashlabError("bad-option", `expected ${name} from ${low} to ${high} in ${unit}, found ${value}`);
+}

@@ -1,0 +1,91 @@
+/** Instantiation of core.wasm: its own memory, its exports as plain functions. */
+import { instantiate as load } from "@assemblyscript/loader";
+import { CrashlabError } from "../error.ts";
+import { FRAMES, HEADER, MAGIC, VERSION } from "./layout.ts";
+
+/** What assembly/index.ts exports. Numbers only; 64-bit values as bigint, on cold paths. */
+export interface CoreExports extends Record<string, unknown> {
+  reset(ramMegabytes: number, cpus: number, startSeconds: number, serialPorts: number): void;
+  run(budget: number): number;
+  framePointer(page: number): number;
+  framePointerForWrite(page: number): number;
+  selectMode(): void;
+  flushTlb(): void;
+  tracesReset(): void;
+  rflags(): bigint;
+  setRflags(value: bigint): void;
+  stateHash(): bigint;
+  cpuNmi(cpu: number): void;
+  portRead(port: number, size: number): number;
+  portWrite(port: number, size: number, value: number): void;
+  mmioRead(physical: bigint, size: number): bigint;
+  mmioWrite(physical: bigint, size: number, value: bigint): void;
+  uartUpdate(index: number): void;
+  blockAttach(sectors: bigint): void;
+  blockComplete(status: number): void;
+  doorbellAnswer(result: number): void;
+  doorbellSignal(high: number): void;
+  interruptPending(): number;
+  acknowledgeInterrupt(): number;
+  nextDeadline(): bigint;
+  runDueEvents(): void;
+}
+
+export interface CoreInstance {
+  readonly exports: CoreExports;
+  readonly memory: WebAssembly.Memory;
+}
+
+const WASM_PAGE = 0x10000;
+
+/** Compiles once, whatever number of machines. */
+const modules = new WeakMap<Uint8Array, Promise<WebAssembly.Module>>();
+
+function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  let module = modules.get(bytes);
+  if (module === undefined) {
+    module = WebAssembly.compile(bytes);
+    modules.set(bytes, module);
+  }
+  return module;
+}
+
+/** A fresh core with memory for `ramBytes` of guest memory at most; it grows as the guest touches pages. */
+export async function instantiateCore(
+  bytes: Uint8Array<ArrayBuffer>,
+  ramBytes: number,
+  fetchFrame: (frame: number, address: number) => number,
+): Promise<CoreInstance> {
+  const maximum = Math.min(65536, Math.ceil((FRAMES + ramBytes) / WASM_PAGE) + 64);
+  let memory: WebAssembly.Memory;
+  try {
+    memory = new WebAssembly.Memory({ initial: FRAMES / WASM_PAGE, maximum });
+  } catch (cause) {
+    throw new CrashlabError(
+      "out-of-memory",
+      `expected room for ${maximum} pages of WebAssembly memory, found none; give the machine less memory`,
+      { cause },
+    );
+  }
+  const abort = (): never => {
+    throw new CrashlabError(
+      "core-failure",
+      "expected the core to go on, found an abort inside it; please report this",
+    );
+  };
+  const result = await load<CoreExports>(await compile(bytes), {
+    env: { memory, abort },
+    frames: { fetchFrame },
+  });
+  // The loader's own wrappers cost four times a plain call.
+  const exports = result.instance.exports as unknown as CoreExports;
+  exports.reset(1, 1, 0, 0);
+  const header = new Uint32Array(memory.buffer, HEADER, 2);
+  if (header[0] !== MAGIC || header[1] !== VERSION) {
+    throw new CrashlabError(
+      "core-failure",
+      `expected a core of layout version ${VERSION}, found ${header[1]}; rebuild it: npm run build:core`,
+    );
+  }
+  return { exports, memory };
+}
