@@ -1,0 +1,4 @@
+/** `crashlab/report`: kernel logs to crash reports. Needs no machine. */
+export { parseReports, ReportStream } from "./parse.ts";
+export { parseTaint, TAINT_FLAGS, taintOfNumber } from "./taint.ts";
+export * from "./types.ts";
