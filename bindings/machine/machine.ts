@@ -1,0 +1,456 @@
+/**
+ * A booted machine: the kernel's console and shell, its panics, its memory. `boot()` starts one; everything it
+ * shows was done by the guest.
+ */
+import { loadGuest } from "#assets";
+import { Core, type ExceptionRecord, type Exit, type Input } from "../core/core.ts";
+import type { Registers } from "../core/registers.ts";
+import type { Snapshot } from "../core/snapshot.ts";
+import { CrashlabError } from "../error.ts";
+import { PanicNotifiers } from "../panic/notifiers.ts";
+import { ReportStream } from "../report/parse.ts";
+import type { CrashReport } from "../report/types.ts";
+import { Doorbell } from "./doorbell.ts";
+import { Emitter } from "./events.ts";
+import type { BootImage } from "./loaders/boot_image.ts";
+import { type BootProtocol, loadKernel } from "./loaders/kernel.ts";
+
+const MIB = 1024 * 1024;
+const SLICE = 500_000;
+/** Slices after which the host's event loop has its turn. */
+const SLICES_BETWEEN_YIELDS = 20;
+const RECORD_SEPARATOR = "\u001e";
+const CONSOLE = 0;
+const EXEC = 1;
+
+export interface BootOptions {
+  /** Guest memory: bytes, or a number with K, M or G. Default "128M". */
+  readonly memory?: number | string;
+  /** 1 to 8. Default 1. */
+  readonly cpus?: number;
+  /** Added to the default command line `console=ttyS0 panic=0`. */
+  readonly cmdline?: string;
+  /** A vmlinux, bzImage or multiboot image; by default the kernel that comes with crashlab. */
+  readonly kernel?: Uint8Array;
+  /** By default crashlab's initramfs with crashlab's kernel, nothing with another. */
+  readonly initrd?: Uint8Array;
+  readonly protocol?: BootProtocol;
+  /** Unix time in seconds of the real-time clock at power-on. */
+  readonly startSeconds?: number;
+  /** Instructions that booting may take before `timeout` is thrown. Default 5e9. */
+  readonly budget?: number;
+  readonly signal?: AbortSignal;
+  /** Console lines from the first one on: `on("console")` can be called only after booting. */
+  readonly onConsole?: (line: string) => void;
+}
+
+export interface MachineEvents {
+  /** A line of the console, without its end. */
+  console: string;
+  /** Raw bytes of the console. */
+  output: Uint8Array;
+  /** A crash report has been printed in full. */
+  report: CrashReport;
+  /** The kernel has panicked and printed its last line. */
+  panic: CrashReport;
+  /** The machine has stopped for good. */
+  stopped: Exit;
+  /** A netconsole datagram. */
+  netconsole: Uint8Array;
+}
+
+export interface ExecResult {
+  /** What the command wrote to standard output and standard error. */
+  readonly stdout: string;
+  readonly status: number;
+}
+
+export interface RunLimits {
+  /** Instructions to run at most; then `timeout` is thrown. Default 2e9. */
+  readonly budget?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A crash, as the guest reported it and as the machine saw it. */
+export interface Crash {
+  readonly report: CrashReport;
+  readonly truth: {
+    /** The last exception taken in ring 0 before the report. */
+    readonly exception: ExceptionRecord | undefined;
+    /** Instructions retired (guest nanoseconds) when the report was complete. */
+    readonly time: bigint;
+  };
+  /** Everything on the console from the trigger to the end of the report. */
+  readonly console: readonly string[];
+}
+
+/** Something that breaks the guest: shell commands, each run to its end. */
+export interface InjectableFault {
+  readonly name: string;
+  readonly summary: string;
+  readonly commands: readonly string[];
+}
+
+/** Starts a machine and waits until its user space is up (or, for another kernel, until its first line). */
+export function boot(options: BootOptions = {}): Promise<Machine> {
+  return Machine.boot(options);
+}
+
+export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
+  readonly core: Core;
+  readonly panicNotifiers: PanicNotifiers;
+  readonly #doorbell: Doorbell;
+  readonly #image: BootImage;
+  #decoder = new TextDecoder();
+  #execDecoder = new TextDecoder();
+  #line = "";
+  #execOutput = "";
+  #reports = new ReportStream();
+  #seen: CrashReport[] = [];
+  #lines: string[] = [];
+  #ready = false;
+  #stopped: Exit | undefined;
+  #panicked: CrashReport | undefined;
+  #busy = false;
+
+  private constructor(core: Core, image: BootImage) {
+    super();
+    this.core = core;
+    this.#image = image;
+    this.#doorbell = new Doorbell(core, {
+      ready: () => {
+        this.#ready = true;
+      },
+      panicNotify: (id, event, message) => this.panicNotifiers.notify(id, event, message),
+      netconsole: (datagram) => this.emit("netconsole", datagram),
+    });
+    this.panicNotifiers = new PanicNotifiers(this.#doorbell, (reply) => this.#runUntilSettled(reply));
+  }
+
+  static async boot(options: BootOptions = {}): Promise<Machine> {
+    const ramBytes = parseMemory(options.memory ?? "128M");
+    const own = options.kernel === undefined;
+    const kernel = options.kernel ?? (await loadGuest("vmlinux"));
+    const initrd = options.initrd ?? (own ? await loadGuest("initramfs.cpio") : undefined);
+    const commandLine = ["console=ttyS0", "panic=0", options.cmdline ?? ""].join(" ").trim();
+    const cpus = options.cpus ?? 1;
+    const image = loadKernel({ kernel, initrd, commandLine, ramBytes, cpus }, options.protocol);
+    const { startSeconds } = options;
+    const core = await Core.create({
+      ramBytes,
+      cpus,
+      ...(startSeconds === undefined ? {} : { startSeconds }),
+    });
+    core.start(image);
+    const machine = new Machine(core, image);
+    if (options.onConsole !== undefined) machine.on("console", options.onConsole);
+    if (own) {
+      const limits = { budget: options.budget ?? 5e9, ...(options.signal ? { signal: options.signal } : {}) };
+      await machine.#pump(() => machine.#ready, limits, "user space to come up");
+    }
+    return machine;
+  }
+
+  /** How the kernel was entered. */
+  get protocol(): BootImage["protocol"] {
+    return this.#image.protocol;
+  }
+
+  /** Guest nanoseconds since power-on. */
+  get time(): bigint {
+    return this.core.time;
+  }
+
+  /** Console lines so far. */
+  get consoleLog(): readonly string[] {
+    return this.#lines;
+  }
+
+  /** Crash reports so far. */
+  get reports(): readonly CrashReport[] {
+    return this.#seen;
+  }
+
+  /** The panic that ended the kernel, if one did. */
+  get panic(): CrashReport | undefined {
+    return this.#panicked;
+  }
+
+  registers(cpu?: number): Registers {
+    return this.core.registers(cpu);
+  }
+
+  /** Runs a command in the guest's shell. Throws `machine-stopped` when the kernel does not survive it. */
+  async exec(command: string, limits: RunLimits = {}): Promise<ExecResult> {
+    if (/[\r\n]/.test(command)) {
+      throw new CrashlabError(
+        "bad-option",
+        "expected a command on one line, found a line break; join commands with ;",
+      );
+    }
+    this.#execOutput = "";
+    const sent = `${command}\nprintf '\\036%d\\n' $?\n`;
+    await this.#type(EXEC, sent, limits);
+    const done = (): boolean => new RegExp(`${RECORD_SEPARATOR}\\d+\\r?\\n`).test(this.#execOutput);
+    await this.#pump(done, limits, `"${command}" to end`);
+    const [stdout = "", status = "0"] = this.#execOutput.split(RECORD_SEPARATOR);
+    return { stdout: stdout.replaceAll("\r\n", "\n"), status: Number.parseInt(status, 10) };
+  }
+
+  /** Types into the console's shell. */
+  async write(text: string): Promise<void> {
+    await this.#type(CONSOLE, text, {});
+  }
+
+  /** Kernel parameters through the guest's /proc/sys, by their dotted names. */
+  readonly sysctl: {
+    get(name: string): Promise<string>;
+    set(name: string, value: string | number): Promise<void>;
+  } = {
+    get: async (name) => {
+      const { stdout, status } = await this.exec(`cat ${sysctlPath(name)}`);
+      if (status !== 0) throw badSysctl(name, stdout);
+      return stdout.trimEnd();
+    },
+    set: async (name, value) => {
+      const { stdout, status } = await this.exec(`echo ${value} > ${sysctlPath(name)}`);
+      if (status !== 0) throw badSysctl(name, stdout);
+    },
+  };
+
+  /** Breaks the guest and waits for the report. A panic ends the wait too. */
+  async inject(fault: InjectableFault, limits: RunLimits = {}): Promise<Crash> {
+    const before = this.#seen.length;
+    const firstLine = this.#lines.length;
+    for (const command of fault.commands) {
+      try {
+        await this.exec(command, limits);
+      } catch (error) {
+        // The kernel died of it: just what may be wanted.
+        if (
+          !(error instanceof CrashlabError && error.code === "machine-stopped" && this.#seen.length > before)
+        )
+          throw error;
+      }
+    }
+    this.#flushReports();
+    const report = this.#seen[before];
+    if (report === undefined) {
+      throw new CrashlabError(
+        "timeout",
+        `expected a crash report after ${fault.name}, found none; the console says: ${this.#lines.slice(firstLine).slice(-3).join(" | ")}`,
+      );
+    }
+    const kernelExceptions = this.core.exceptions().filter((exception) => exception.cpl !== 3);
+    return {
+      report,
+      truth: { exception: kernelExceptions.at(-1), time: this.time },
+      console: this.#lines.slice(firstLine),
+    };
+  }
+
+  /** Lets the machine run by itself. Ends when it stops, panics or has used the budget. */
+  async run(limits: RunLimits = {}): Promise<Exit> {
+    try {
+      await this.#pump(() => this.#stopped !== undefined, limits, "the machine to stop");
+    } catch (error) {
+      if (!(error instanceof CrashlabError) || (error.code !== "timeout" && error.code !== "machine-stopped"))
+        throw error;
+    }
+    this.#flushReports();
+    return this.#stopped ?? { kind: "budget" };
+  }
+
+  /** All state as data; see encodeSnapshot for its file form. */
+  snapshot(): Snapshot {
+    return this.core.snapshot();
+  }
+
+  /** Goes back to a snapshot of this machine. Console text is not unsaid. */
+  restore(snapshot: Snapshot): void {
+    this.core.restore(snapshot);
+    this.#stopped = undefined;
+    this.#panicked = undefined;
+    this.#ready = true;
+  }
+
+  /** Another machine in the same state, sharing pages until one of the two writes them. */
+  async fork(): Promise<Machine> {
+    const child = new Machine(await this.core.fork(), this.#image);
+    child.#ready = this.#ready;
+    return child;
+  }
+
+  /** A digest of everything that the guest can see. */
+  stateHash(): bigint {
+    return this.core.stateHash();
+  }
+
+  /** What entered the machine from outside, for replay. */
+  get inputs(): readonly Input[] {
+    return this.core.inputs;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped ??= { kind: "halted" };
+  }
+
+  async #type(port: 0 | 1, text: string, limits: RunLimits): Promise<void> {
+    let rest = new TextEncoder().encode(text);
+    for (;;) {
+      rest = rest.slice(this.core.feedInput(port, rest));
+      if (rest.length === 0) return;
+      const before = this.time;
+      await this.#pump(() => this.time > before + 1_000_000n, limits, "room on the serial line");
+    }
+  }
+
+  async #runUntilSettled<T>(promise: Promise<T>): Promise<T> {
+    let settled = false;
+    void promise.then(() => {
+      settled = true;
+    });
+    await this.#pump(() => settled, {}, "the guest's reply");
+    return promise;
+  }
+
+  /** Runs slices until `done`. */
+  async #pump(done: () => boolean, limits: RunLimits, what: string): Promise<void> {
+    if (this.#busy) {
+      throw new CrashlabError(
+        "bad-option",
+        "expected one operation at a time, found a second; await the first",
+      );
+    }
+    this.#busy = true;
+    try {
+      const budget = BigInt(Math.floor(limits.budget ?? 2e9));
+      const deadline = this.time + budget;
+      for (let slice = 1; !done(); slice++) {
+        limits.signal?.throwIfAborted();
+        this.#requireAlive(what);
+        if (this.time >= deadline) {
+          throw new CrashlabError(
+            "timeout",
+            `expected ${what} within ${budget} instructions, found it still pending`,
+          );
+        }
+        await this.#serve(this.core.run(SLICE));
+        this.#drain();
+        if (slice % SLICES_BETWEEN_YIELDS === 0) await yieldToHost();
+      }
+    } catch (error) {
+      if (limits.signal?.aborted) {
+        throw new CrashlabError("aborted", `expected ${what}, found the caller's signal aborted`, {
+          cause: error,
+        });
+      }
+      throw error;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #requireAlive(what: string): void {
+    const end =
+      this.#panicked?.title ?? (this.#stopped === undefined ? undefined : `exit ${this.#stopped.kind}`);
+    if (end === undefined) return;
+    throw new CrashlabError(
+      "machine-stopped",
+      `expected ${what}, found the machine stopped: ${end}; boot another`,
+    );
+  }
+
+  async #serve(exit: Exit): Promise<void> {
+    switch (exit.kind) {
+      case "budget":
+      case "output":
+      case "pvpanic":
+      case "step":
+      case "breakpoint":
+      case "exception":
+        return;
+      case "doorbell":
+        // The message printed before the ring must be seen before it is acted upon.
+        this.#drain();
+        await this.#doorbell.serve(exit.command, exit.address);
+        return;
+      case "block":
+        this.core.completeBlock("io-error");
+        return;
+      case "idle":
+      case "halted":
+      case "triple-fault":
+      case "debug-exit":
+      case "reset":
+        this.#drain();
+        this.#flushReports();
+        this.#stopped = exit;
+        this.emit("stopped", exit);
+        return;
+    }
+  }
+
+  #drain(): void {
+    const output = this.core.takeOutput(CONSOLE);
+    if (output.length > 0) {
+      this.emit("output", output);
+      const lines = (this.#line + this.#decoder.decode(output, { stream: true })).split("\n");
+      this.#line = lines.pop() ?? "";
+      for (const line of lines) this.#takeLine(line.replace(/\r$/, ""));
+    }
+    const executed = this.core.takeOutput(EXEC);
+    if (executed.length > 0) this.#execOutput += this.#execDecoder.decode(executed, { stream: true });
+  }
+
+  #takeLine(line: string): void {
+    this.#lines.push(line);
+    this.emit("console", line);
+    for (const report of this.#reports.push(line)) this.#takeReport(report);
+  }
+
+  #flushReports(): void {
+    for (const report of this.#reports.end()) this.#takeReport(report);
+  }
+
+  #takeReport(report: CrashReport): void {
+    this.#seen.push(report);
+    this.emit("report", report);
+    if (report.kind !== "panic") return;
+    this.#panicked = report;
+    this.emit("panic", report);
+  }
+}
+
+/** Bytes of "128M" and the like. */
+export function parseMemory(memory: number | string): number {
+  const match = /^(\d+)([KMG]?)$/i.exec(String(memory).trim());
+  const factor = { "": 1, K: 1024, M: MIB, G: 1024 * MIB }[match?.[2]?.toUpperCase() ?? ""];
+  if (match === null || factor === undefined) {
+    throw new CrashlabError("bad-option", `expected memory such as "128M", found "${memory}"`);
+  }
+  return Number(match[1]) * factor;
+}
+
+function sysctlPath(name: string): string {
+  if (!/^[\w.-]+$/.test(name)) {
+    throw new CrashlabError("bad-option", `expected a sysctl such as kernel.panic_on_oops, found "${name}"`);
+  }
+  return `/proc/sys/${name.replaceAll(".", "/")}`;
+}
+
+function badSysctl(name: string, said: string): CrashlabError {
+  return new CrashlabError("bad-option", `expected a sysctl of the guest, found "${name}": ${said.trim()}`);
+}
+
+/** A macrotask: timers, sockets and signals of the host get their turn. */
+function yieldToHost(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = (): void => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
