@@ -42,6 +42,8 @@ export interface BootOptions {
   readonly signal?: AbortSignal;
   /** Console lines from the first one on: `on("console")` can be called only after booting. */
   readonly onConsole?: (line: string) => void;
+  /** The same for raw console output. */
+  readonly onOutput?: (bytes: Uint8Array) => void;
 }
 
 export interface MachineEvents {
@@ -144,6 +146,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     core.start(image);
     const machine = new Machine(core, image);
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
+    if (options.onOutput !== undefined) machine.on("output", options.onOutput);
     if (own) {
       const limits = { budget: options.budget ?? 5e9, ...(options.signal ? { signal: options.signal } : {}) };
       await machine.#pump(() => machine.#ready, limits, "user space to come up");

@@ -1,0 +1,58 @@
+/** `crashlab crash` and `crashlab faults`: break the guest in a known way and keep what it left. */
+import { Command } from "commander";
+import { catalogue, findFault } from "../faults/catalogue.ts";
+import { Machine } from "../machine/machine.ts";
+import { SCHEMA_VERSION } from "../report/index.ts";
+import { toJson, writeOutput } from "./files.ts";
+
+export function faultsCommand(): Command {
+  return new Command("faults")
+    .description("list the faults that can be provoked")
+    .option("--json", "print JSON")
+    .action((options: { json?: boolean }) => {
+      if (options.json) {
+        const faults = catalogue.map(({ name, summary }) => ({ name, summary }));
+        console.log(toJson({ schema: SCHEMA_VERSION, faults }));
+      } else for (const { name, summary } of catalogue) console.log(`${name.padEnd(24)}${summary}`);
+    });
+}
+
+interface Options {
+  readonly panicOnOops?: boolean;
+  readonly out?: string;
+  readonly json?: boolean;
+  readonly memory: string;
+  readonly append?: string;
+}
+
+export function crashCommand(): Command {
+  return new Command("crash")
+    .description("boot, provoke a fault, print the kernel's report")
+    .argument("<fault>", "a name of `crashlab faults`")
+    .option("--panic-on-oops", "set kernel.panic_on_oops first")
+    .option("--out <folder>", "write console.log, report.json and truth.json there")
+    .option("--json", "print the report as JSON")
+    .option("--memory <size>", "guest memory", "128M")
+    .option("--append <words>", "words for the kernel command line")
+    .action(runCrash);
+}
+
+async function runCrash(name: string, options: Options): Promise<void> {
+  const fault = findFault(name);
+  await using machine = await Machine.boot({
+    memory: options.memory,
+    ...(options.append === undefined ? {} : { cmdline: options.append }),
+  });
+  if (options.panicOnOops) await machine.sysctl.set("kernel.panic_on_oops", 1);
+  const crash = await machine.inject(fault);
+  const document = { schema: SCHEMA_VERSION, report: crash.report, truth: crash.truth };
+  console.log(options.json ? toJson(document) : crash.console.join("\n"));
+  if (options.out === undefined) return;
+  await writeOutput(options.out, "console.log", `${machine.consoleLog.join("\n")}\n`);
+  await writeOutput(
+    options.out,
+    "report.json",
+    `${toJson({ schema: SCHEMA_VERSION, reports: machine.reports })}\n`,
+  );
+  await writeOutput(options.out, "truth.json", `${toJson({ schema: SCHEMA_VERSION, truth: crash.truth })}\n`);
+}

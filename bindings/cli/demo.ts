@@ -1,0 +1,66 @@
+/** `crashlab demo`: boot, break, oops, panic: the whole story in one command. */
+import { join } from "node:path";
+import { Command } from "commander";
+import { faults } from "../faults/catalogue.ts";
+import { boot } from "../machine/machine.ts";
+import { Notify } from "../panic/notifiers.ts";
+import { SCHEMA_VERSION } from "../report/index.ts";
+import type { TraceFrame } from "../report/types.ts";
+import { toJson, writeOutput } from "./files.ts";
+
+export function demoCommand(): Command {
+  return new Command("demo")
+    .description("boot, crash a driver, let the oops become a panic, and show what is left")
+    .option("--out <folder>", "where the files go", ".crashlab/demo")
+    .action(runDemo);
+}
+
+async function runDemo(options: { out: string }): Promise<void> {
+  const started = performance.now();
+  heading("boot");
+  await using machine = await boot({ onConsole: (line) => console.log(line) });
+
+  heading("a driver dereferences NULL + 8: the process dies, the shell lives");
+  const oops = await machine.inject(faults.nullDereference({ access: "write", offset: 8 }));
+  const { stdout } = await machine.exec("cat /proc/sys/kernel/tainted");
+  console.log(`\nthe shell lives: /proc/sys/kernel/tainted is ${stdout.trim()}`);
+
+  heading("echo 1 > /proc/sys/kernel/panic_on_oops, and again");
+  await machine.panicNotifiers.register({
+    name: "demo",
+    priority: 10,
+    call: (_event, message) => {
+      console.log(`[host] panic notifier called: ${message}`);
+      return Notify.DONE;
+    },
+  });
+  await machine.sysctl.set("kernel.panic_on_oops", 1);
+  const panic = await machine.inject(faults.nullDereference({ access: "write", offset: 8 }));
+
+  heading("what the report says");
+  console.log(oops.report.title);
+  for (const frame of oops.report.trace) console.log(`  ${describeFrame(frame)}`);
+  console.log(`panic: ${machine.panic?.title ?? "none"}`);
+  const { exception } = panic.truth;
+  if (exception !== undefined) {
+    console.log(
+      `truth: exception ${exception.vector}, error ${exception.error}, rip 0x${exception.rip.toString(16)}, ` +
+        `cr2 0x${exception.cr2.toString(16)}, at instruction ${exception.time}`,
+    );
+  }
+  const reports = { schema: SCHEMA_VERSION, reports: machine.reports };
+  await writeOutput(options.out, "console.log", `${machine.consoleLog.join("\n")}\n`);
+  await writeOutput(options.out, "report.json", `${toJson(reports)}\n`);
+  console.log(`\nfiles: ${join(options.out, "console.log")}, ${join(options.out, "report.json")}`);
+  console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+function heading(text: string): void {
+  console.log(`\n=== ${text}\n`);
+}
+
+function describeFrame(frame: TraceFrame): string {
+  const module = frame.module === undefined ? "" : ` [${frame.module}]`;
+  const offset = `+0x${(frame.offset ?? 0).toString(16)}/0x${(frame.size ?? 0).toString(16)}`;
+  return `${frame.reliable ? "" : "? "}${frame.symbol ?? `0x${frame.address?.toString(16)}`}${offset}${module}`;
+}

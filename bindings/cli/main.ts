@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+/** The `crashlab` command. Exit status: 0 done, 1 what was asked did not hold, 2 usage, 3 bad input. */
+import { Command, CommanderError } from "commander";
+import { CrashlabError } from "../error.ts";
+import { bootCommand } from "./boot.ts";
+import { crashCommand, faultsCommand } from "./crash.ts";
+import { demoCommand } from "./demo.ts";
+import { parseCommand } from "./parse.ts";
+
+/** Errors about what was given, as against what happened. */
+const INPUT_ERRORS: ReadonlySet<string> = new Set([
+  "bad-kernel",
+  "bad-initrd",
+  "bad-module",
+  "bad-option",
+  "bad-address",
+  "bad-snapshot",
+  "missing-asset",
+]);
+
+const program = new Command("crashlab")
+  .description(
+    "A kernel crash laboratory: an x86-64 computer with a small Linux-like kernel, made to be broken on purpose",
+  )
+  .showHelpAfterError()
+  .exitOverride();
+
+for (const command of [demoCommand(), bootCommand(), crashCommand(), faultsCommand(), parseCommand()]) {
+  program.addCommand(command.exitOverride().showHelpAfterError());
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof CrashlabError) {
+    console.error(`crashlab: ${error.message}`);
+    process.exitCode = INPUT_ERRORS.has(error.code) ? 3 : 1;
+  } else throw error;
+}
