@@ -1,0 +1,32 @@
+/* Stacks and the unwinder. */
+#ifndef _ASM_STACKTRACE_H
+#define _ASM_STACKTRACE_H
+#include <linux/sched.h>
+
+enum stack_type { STACK_TYPE_UNKNOWN, STACK_TYPE_TASK, STACK_TYPE_IRQ, STACK_TYPE_ENTRY, STACK_TYPE_EXCEPTION };
+struct stack_info { enum stack_type type; unsigned long *begin, *end; int ist; };
+bool get_stack_info(unsigned long *stack, struct task_struct *task, struct stack_info *info);
+const char *stack_type_name(const struct stack_info *info);
+
+struct unwind_state {
+	struct stack_info stack_info;
+	struct task_struct *task;
+	unsigned long ip, sp, bp;
+	struct pt_regs *regs;	/* registers at this frame when it is an exception or interrupt */
+	bool signal, error, done;
+};
+void unwind_start(struct unwind_state *state, struct task_struct *task, struct pt_regs *regs, unsigned long *first_frame);
+bool unwind_next_frame(struct unwind_state *state);
+/* Where the return address of this frame lies on the stack. */
+unsigned long *unwind_get_return_address_ptr(struct unwind_state *state);
+
+void show_regs(struct pt_regs *regs);
+void __show_regs(struct pt_regs *regs, const char *level);
+void show_trace_log_lvl(struct task_struct *task, struct pt_regs *regs, unsigned long *stack, const char *log_lvl);
+void show_opcodes(struct pt_regs *regs);
+void die(const char *str, struct pt_regs *regs, long err);
+int __die(const char *str, struct pt_regs *regs, long err);
+unsigned long oops_begin(void);
+void oops_end(unsigned long flags, struct pt_regs *regs, int signr);
+bool fixup_exception(struct pt_regs *regs);
+#endif

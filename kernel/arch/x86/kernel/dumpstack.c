@@ -1,0 +1,269 @@
+/*
+ * What an oops shows: registers, code bytes, the call trace; and the frame around it, oops_begin to oops_end.
+ * Mirrors Linux arch/x86/kernel/dumpstack.c and dumpstack_64.c.
+ */
+#include <asm/processor.h>
+#include <asm/stacktrace.h>
+#include <linux/kexec.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
+
+static int die_counter;
+static int die_owner = -1, die_nest_count;
+static struct pt_regs exec_summary_regs;
+static bool have_summary;
+
+static bool in_range(unsigned long *stack, void *begin, size_t size, struct stack_info *info, enum stack_type type)
+{
+	if (stack < (unsigned long *)begin || stack >= (unsigned long *)((char *)begin + size))
+		return false;
+	info->type = type;
+	info->begin = begin;
+	info->end = (unsigned long *)((char *)begin + size);
+	return true;
+}
+
+bool get_stack_info(unsigned long *stack, struct task_struct *task, struct stack_info *info)
+{
+	static const u16 offsets[N_EXCEPTION_STACKS] = {
+		offsetof(struct cea_exception_stacks, DF_stack), offsetof(struct cea_exception_stacks, NMI_stack),
+		offsetof(struct cea_exception_stacks, DB_stack), offsetof(struct cea_exception_stacks, MCE_stack)
+	};
+	char *top = this_cpu_read(hardirq_stack_ptr), *estacks = (char *)this_cpu_read(cea_exception_stacks);
+
+	if (task->stack && in_range(stack, task->stack, THREAD_SIZE, info, STACK_TYPE_TASK))
+		return true;
+	if (task != current)
+		return false;
+	if (top && in_range(stack, top + 8 - THREAD_SIZE, THREAD_SIZE, info, STACK_TYPE_IRQ))
+		return true;
+	for (int i = 0; estacks && i < N_EXCEPTION_STACKS; i++)
+		if (in_range(stack, estacks + offsets[i], EXCEPTION_STKSZ, info, STACK_TYPE_EXCEPTION)) {
+			info->ist = i;
+			return true;
+		}
+	info->type = STACK_TYPE_UNKNOWN;
+	return false;
+}
+
+const char *stack_type_name(const struct stack_info *info)
+{
+	static const char *const names[N_EXCEPTION_STACKS] = { "#DF", "NMI", "#DB", "#MC" };
+
+	switch (info->type) {
+	case STACK_TYPE_TASK:
+		return "TASK";
+	case STACK_TYPE_IRQ:
+		return "IRQ";
+	case STACK_TYPE_EXCEPTION:
+		return names[info->ist];
+	default:
+		return NULL;
+	}
+}
+
+#define OPCODE_BUFSIZE 64
+#define PROLOGUE_SIZE 42
+
+/* `Code:` 42 bytes before, the byte at ip in brackets, 21 after. */
+void show_opcodes(struct pt_regs *regs)
+{
+	u8 opcodes[OPCODE_BUFSIZE];
+	unsigned long prologue = regs->ip - PROLOGUE_SIZE;
+	bool readable;
+
+	if (user_mode(regs))
+		readable = regs->ip < TASK_SIZE && !copy_from_user(opcodes, (void *)prologue, OPCODE_BUFSIZE);
+	else
+		readable = kernel_text_address(regs->ip) && (memcpy(opcodes, (void *)prologue, OPCODE_BUFSIZE), true);
+	if (!readable) {
+		printk("Code: Unable to access opcode bytes at 0x%lx.\n", prologue);
+		return;
+	}
+	printk("Code:");
+	for (int i = 0; i < OPCODE_BUFSIZE; i++)
+		pr_cont(i == PROLOGUE_SIZE ? " <%02x>" : " %02x", opcodes[i]);
+	pr_cont("\n");
+}
+
+static void show_ip(struct pt_regs *regs, const char *log_lvl)
+{
+	if (user_mode(regs))
+		printk("%sRIP: %04x:0x%lx\n", log_lvl, (int)regs->cs, regs->ip);
+	else
+		printk("%sRIP: %04x:%pS\n", log_lvl, (int)regs->cs, (void *)regs->ip);
+}
+
+/* Registers of an interrupted program, as a trace ends with them. */
+static void show_iret_regs(struct pt_regs *regs, const char *log_lvl)
+{
+	show_ip(regs, log_lvl);
+	show_opcodes(regs);
+	printk("%sRSP: %04x:%016lx EFLAGS: %08lx", log_lvl, (int)regs->ss, regs->sp, regs->flags);
+}
+
+static void show_general(struct pt_regs *regs, const char *l)
+{
+	show_iret_regs(regs, l);
+	if (regs->orig_ax != -1UL)
+		pr_cont(" ORIG_RAX: %016lx\n", regs->orig_ax);
+	else
+		pr_cont("\n");
+	printk("%sRAX: %016lx RBX: %016lx RCX: %016lx\n", l, regs->ax, regs->bx, regs->cx);
+	printk("%sRDX: %016lx RSI: %016lx RDI: %016lx\n", l, regs->dx, regs->si, regs->di);
+	printk("%sRBP: %016lx R08: %016lx R09: %016lx\n", l, regs->bp, regs->r8, regs->r9);
+	printk("%sR10: %016lx R11: %016lx R12: %016lx\n", l, regs->r10, regs->r11, regs->r12);
+	printk("%sR13: %016lx R14: %016lx R15: %016lx\n", l, regs->r13, regs->r14, regs->r15);
+}
+
+void __show_regs(struct pt_regs *regs, const char *l)
+{
+	unsigned int ds, cs, es, fsindex, gsindex;
+
+	show_general(regs, l);
+	__asm__("movl %%ds, %0" : "=r"(ds));
+	__asm__("movl %%cs, %0" : "=r"(cs));
+	__asm__("movl %%es, %0" : "=r"(es));
+	__asm__("movl %%fs, %0" : "=r"(fsindex));
+	__asm__("movl %%gs, %0" : "=r"(gsindex));
+	printk("%sFS:  %016lx(%04x) GS:%016lx(%04x) knlGS:%016lx\n", l, (unsigned long)rdmsrl(MSR_FS_BASE), fsindex,
+	       (unsigned long)rdmsrl(MSR_GS_BASE), gsindex, (unsigned long)rdmsrl(MSR_KERNEL_GS_BASE));
+	printk("%sCS:  %04x DS: %04x ES: %04x CR0: %016lx\n", l, cs, ds, es, read_cr0());
+	printk("%sCR2: %016lx CR3: %016lx CR4: %016lx\n", l, read_cr2(), read_cr3(), read_cr4());
+}
+
+void show_regs(struct pt_regs *regs)
+{
+	show_regs_print_info(KERN_DEFAULT);
+	__show_regs(regs, KERN_DEFAULT);
+	if (!user_mode(regs))
+		show_trace_log_lvl(current, regs, NULL, KERN_DEFAULT);
+}
+
+static void printk_stack_address(unsigned long address, bool reliable, const char *log_lvl)
+{
+	char symbol[KSYM_SYMBOL_LEN];
+
+	if (reliable)
+		sprint_backtrace(symbol, address);
+	else
+		sprint_symbol(symbol, address);
+	printk("%s %s%s\n", log_lvl, reliable ? "" : "? ", symbol);
+}
+
+/*
+ * Every word of each stack that looks like a text address is printed; those the unwinder passes are certain,
+ * the others get a question mark. A register frame is printed where it lies; it leads to the next stack.
+ */
+void show_trace_log_lvl(struct task_struct *task, struct pt_regs *regs, unsigned long *stack, const char *log_lvl)
+{
+	struct unwind_state state;
+	struct stack_info info;
+
+	printk("%sCall Trace:\n", log_lvl);
+	if (!stack)
+		stack = (unsigned long *)regs->sp;
+	unwind_start(&state, task, regs, stack);
+	if (regs)
+		unwind_next_frame(&state); /* the frame of regs itself is the RIP line */
+	while (stack && get_stack_info(stack, task, &info)) {
+		const char *name = stack_type_name(&info);
+		unsigned long *next = NULL;
+
+		printk("%s <%s>\n", log_lvl, name);
+		while (stack < info.end) {
+			if (state.regs && (unsigned long *)state.regs == stack) {
+				show_general(state.regs, log_lvl);
+				if (user_mode(state.regs))
+					break;
+				stack = (unsigned long *)state.sp;
+				if (stack < info.begin || stack >= info.end) {
+					next = stack;
+					unwind_next_frame(&state);
+					break;
+				}
+				unwind_next_frame(&state);
+				continue;
+			}
+			if (state.regs && ((unsigned long *)state.regs < info.begin || (unsigned long *)state.regs >= info.end)) {
+				next = (unsigned long *)state.regs;
+				break;
+			}
+			if (kernel_text_address(*stack)) {
+				bool reliable = !state.done && !state.regs && stack == unwind_get_return_address_ptr(&state);
+
+				printk_stack_address(*stack, reliable, log_lvl);
+				if (reliable)
+					unwind_next_frame(&state);
+			}
+			stack++;
+		}
+		printk("%s </%s>\n", log_lvl, name);
+		stack = next;
+	}
+}
+
+void dump_stack(void)
+{
+	dump_stack_print_info(KERN_DEFAULT);
+	show_trace_log_lvl(current, NULL, (unsigned long *)__builtin_frame_address(0) + 1, KERN_DEFAULT);
+}
+
+unsigned long oops_begin(void)
+{
+	unsigned long flags;
+
+	oops_enter();
+	flags = local_irq_save();
+	die_nest_count++;
+	die_owner = smp_processor_id();
+	console_loglevel = 15;
+	oops_in_progress++;
+	return flags;
+}
+
+void oops_end(unsigned long flags, struct pt_regs *regs, int signr)
+{
+	if (regs && kexec_should_crash(current))
+		crash_kexec(regs);
+	oops_in_progress--;
+	die_owner = -1;
+	add_taint(TAINT_DIE, LOCKDEP_NOW_UNRELIABLE);
+	die_nest_count--;
+	local_irq_restore(flags);
+	oops_exit();
+	if (have_summary)
+		__show_regs(&exec_summary_regs, KERN_DEFAULT);
+	if (!signr)
+		return;
+	if (in_interrupt())
+		panic("Fatal exception in interrupt");
+	if (panic_on_oops)
+		panic("Fatal exception");
+	make_task_dead(signr);
+}
+
+int __die(const char *str, struct pt_regs *regs, long err)
+{
+	if (die_counter == 0) {
+		exec_summary_regs = *regs;
+		have_summary = true;
+	}
+	printk(KERN_DEFAULT "%s: %04lx [#%d]%s%s\n", str, err & 0xffff, ++die_counter, " SMP", " NOPTI");
+	show_regs(regs);
+	print_modules();
+	if (notify_die(DIE_OOPS, str, regs, err, current->thread.trap_nr, SIGSEGV) == NOTIFY_STOP)
+		return 1;
+	return 0;
+}
+
+void die(const char *str, struct pt_regs *regs, long err)
+{
+	unsigned long flags = oops_begin();
+	int sig = SIGSEGV;
+
+	if (__die(str, regs, err))
+		sig = 0;
+	oops_end(flags, regs, sig);
+}

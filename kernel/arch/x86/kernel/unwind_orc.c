@@ -1,0 +1,172 @@
+/*
+ * The ORC unwinder: from (ip, sp, bp) to the caller's, by a table made from CFI at build time. Crosses
+ * interrupts and exceptions through the register frames they leave. Mirrors Linux arch/x86/kernel/unwind_orc.c.
+ */
+#include <asm/stacktrace.h>
+#include <linux/module.h>
+#include <linux/orc.h>
+
+extern const s32 __start_orc_unwind_ip[], __stop_orc_unwind_ip[];
+extern const struct orc_row __start_orc_unwind[];
+
+/* Last entry at or below ip in a sorted table of self-relative addresses. */
+static const struct orc_row *find_row(const s32 *ips, const struct orc_row *rows, long count, unsigned long ip)
+{
+	long low = 0, high = count;
+
+	if (!count || (unsigned long)&ips[0] + ips[0] > ip)
+		return NULL;
+	while (high - low > 1) {
+		long middle = (low + high) / 2;
+
+		if ((unsigned long)&ips[middle] + ips[middle] <= ip)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &rows[low];
+}
+
+static const struct orc_row *orc_find(unsigned long ip)
+{
+	struct module *mod;
+
+	if (ip >= (unsigned long)_stext && ip < (unsigned long)_einittext)
+		return find_row(__start_orc_unwind_ip, __start_orc_unwind, __stop_orc_unwind_ip - __start_orc_unwind_ip, ip);
+	mod = __module_address(ip);
+	return mod ? find_row(mod->orc_unwind_ip, mod->orc_unwind, mod->num_orcs, ip) : NULL;
+}
+
+/* A word of the stack under way, or of the next stack when the frames go on there. */
+static bool read_stack(struct unwind_state *state, unsigned long addr, unsigned long *value)
+{
+	struct stack_info *info = &state->stack_info;
+
+	if (addr & 7)
+		return false;
+	if (addr < (unsigned long)info->begin || addr + 8 > (unsigned long)info->end)
+		if (!get_stack_info((unsigned long *)addr, state->task, info))
+			return false;
+	*value = *(unsigned long *)addr;
+	return true;
+}
+
+void unwind_start(struct unwind_state *state, struct task_struct *task, struct pt_regs *regs, unsigned long *first_frame)
+{
+	memset(state, 0, sizeof(*state));
+	state->task = task;
+	if (regs) {
+		if (user_mode(regs)) {
+			state->done = true;
+			return;
+		}
+		state->ip = regs->ip;
+		state->sp = regs->sp;
+		state->bp = regs->bp;
+		state->regs = regs;
+		state->signal = true;
+	} else if (task == current) {
+		__asm__ volatile("lea (%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2" : "=r"(state->ip), "=r"(state->sp), "=r"(state->bp));
+	} else {
+		struct inactive_task_frame *frame = (void *)task->thread.sp;
+
+		state->sp = task->thread.sp + sizeof(*frame);
+		state->bp = frame->bp;
+		state->ip = frame->ret_addr;
+	}
+	if (!get_stack_info((unsigned long *)state->sp, task, &state->stack_info))
+		state->done = state->error = true;
+	/* Without registers to start from, leave out the frames of whoever asks. */
+	while (!regs && !state->done && state->sp < (unsigned long)first_frame)
+		unwind_next_frame(state);
+}
+
+unsigned long *unwind_get_return_address_ptr(struct unwind_state *state)
+{
+	return state->regs ? NULL : (unsigned long *)state->sp - 1;
+}
+
+bool unwind_next_frame(struct unwind_state *state)
+{
+	const struct orc_row *row;
+	unsigned long sp, value;
+
+	if (state->done)
+		return false;
+	row = orc_find(state->signal ? state->ip : state->ip - 1);
+	if (!row || (row->sp_reg == ORC_REG_UNDEFINED && !row->end)) {
+		state->error = true;
+		goto stop;
+	}
+	if (row->end || row->sp_reg == ORC_REG_UNDEFINED)
+		goto stop;
+	switch (row->sp_reg) {
+	case ORC_REG_SP:
+		sp = state->sp + row->sp_offset;
+		break;
+	case ORC_REG_BP:
+		sp = state->bp + row->sp_offset;
+		break;
+	case ORC_REG_SP_INDIRECT:
+		if (!read_stack(state, state->sp, &sp))
+			goto bad;
+		sp += row->sp_offset;
+		break;
+	case ORC_REG_BP_INDIRECT:
+		if (!read_stack(state, state->bp + row->sp_offset, &sp))
+			goto bad;
+		break;
+	default:
+		goto bad;
+	}
+	state->regs = NULL;
+	state->signal = false;
+	switch (row->type) {
+	case ORC_TYPE_CALL: {
+		unsigned long ip;
+
+		if (!read_stack(state, sp - 8, &ip))
+			goto bad;
+		if (row->bp_reg == ORC_REG_PREV_SP) {
+			if (!read_stack(state, sp + row->bp_offset, &value))
+				goto bad;
+			state->bp = value;
+		}
+		state->ip = ip;
+		state->sp = sp;
+		break;
+	}
+	case ORC_TYPE_REGS: {
+		struct pt_regs *regs = (struct pt_regs *)sp;
+
+		if (!read_stack(state, sp, &value) || !read_stack(state, sp + sizeof(*regs) - 8, &value))
+			goto bad;
+		state->regs = regs;
+		state->ip = regs->ip;
+		state->sp = regs->sp;
+		state->bp = regs->bp;
+		state->signal = true;
+		if (user_mode(regs))
+			goto stop;
+		break;
+	}
+	case ORC_TYPE_REGS_PARTIAL: {
+		unsigned long cs, ip, next;
+
+		if (!read_stack(state, sp, &ip) || !read_stack(state, sp + 8, &cs) || !read_stack(state, sp + 24, &next))
+			goto bad;
+		state->ip = ip;
+		state->sp = next;
+		state->signal = true;
+		if ((cs & 3) == 3)
+			goto stop;
+		break;
+	}
+	}
+	return true;
+bad:
+	state->error = true;
+stop:
+	state->done = true;
+	return false;
+}

@@ -1,0 +1,65 @@
+/* Memory: pages, slabs, vmalloc, user address spaces. */
+#ifndef _LINUX_MM_H
+#define _LINUX_MM_H
+#include <asm/layout.h>
+#include <linux/mm_types.h>
+
+#define GFP_KERNEL 0xcc0
+#define __GFP_ZERO 0x100
+#define __va(p) ((void *)(PAGE_OFFSET + (unsigned long)(p)))
+#define __pa(v) ((unsigned long)(v) >= __START_KERNEL_map ? (unsigned long)(v) - __START_KERNEL_map : (unsigned long)(v) - PAGE_OFFSET)
+#define pfn_to_page(n) ((struct page *)VMEMMAP_START + (n))
+#define page_to_pfn(p) ((unsigned long)((p) - (struct page *)VMEMMAP_START))
+#define virt_to_page(v) pfn_to_page(__pa(v) >> PAGE_SHIFT)
+#define page_address(p) __va(page_to_pfn(p) << PAGE_SHIFT)
+
+#define _PAGE_PRESENT 1UL
+#define _PAGE_RW 2UL
+#define _PAGE_USER 4UL
+#define _PAGE_ACCESSED 0x20UL
+#define _PAGE_DIRTY 0x40UL
+#define _PAGE_PSE 0x80UL
+#define _PAGE_NX (1UL << 63)
+#define PTE_PFN_MASK 0x000ffffffffff000UL
+#define PAGE_KERNEL 0x63UL
+
+extern void *high_memory;
+extern unsigned long max_pfn, max_low_pfn, min_low_pfn;
+
+void mm_init(unsigned long initrd_start, unsigned long initrd_end);
+struct page *alloc_pages(gfp_t gfp, unsigned int order);
+void __free_pages(struct page *page, unsigned int order);
+unsigned long get_zeroed_page(gfp_t gfp);
+void free_page(unsigned long addr);
+unsigned long nr_free_pages(void);
+
+void *kmalloc(size_t size, gfp_t gfp);
+void *kzalloc(size_t size, gfp_t gfp);
+void kfree(const void *p);
+struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align, slab_flags_t flags, void (*ctor)(void *));
+void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *s, void *p);
+void kmem_cache_init(void);
+size_t ksize(const void *p);
+
+void *vmalloc(size_t size);
+void *module_alloc(size_t size);
+void vfree(const void *p);
+void vmalloc_init(void);
+
+unsigned long *pte_of(pgd_t *pgd, unsigned long addr, bool create);
+struct mm_struct *mm_alloc(void);
+struct mm_struct *dup_mm(struct mm_struct *old);
+void mmput(struct mm_struct *mm);
+int vm_map(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags, struct file *file, unsigned long pgoff);
+int vm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
+struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
+/* 0 when the user page is there now; negative when the address is not the program's. */
+int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned long error_code);
+/* Writes into another address space: exec fills in the new program. */
+int access_remote_vm(struct mm_struct *mm, unsigned long addr, const void *from, size_t n);
+
+unsigned long copy_from_user(void *to, const void *from, size_t n);
+unsigned long copy_to_user(void *to, const void *from, size_t n);
+long strncpy_from_user(char *to, const char *from, long n);
+#endif

@@ -1,0 +1,129 @@
+/* Starting a program: a static ELF file becomes a fresh address space. Mirrors Linux fs/exec.c and fs/binfmt_elf.c. */
+#include <asm/processor.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+
+struct elf64_hdr { u8 e_ident[16]; u16 e_type, e_machine; u32 e_version; u64 e_entry, e_phoff, e_shoff; u32 e_flags; u16 e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx; };
+struct elf64_phdr { u32 p_type, p_flags; u64 p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align; };
+
+#define STACK_TOP 0x7ffffffff000
+#define STACK_SIZE (64UL << 12)
+#define MAX_ARGS 64
+
+static int load_segment(struct mm_struct *mm, struct file *file, const struct elf64_phdr *p)
+{
+	unsigned long flags = (p->p_flags & 4 ? VM_READ : 0) | (p->p_flags & 2 ? VM_WRITE : 0) | (p->p_flags & 1 ? VM_EXEC : 0);
+	int err;
+
+	if (p->p_filesz > p->p_memsz || p->p_vaddr + p->p_memsz < p->p_vaddr || p->p_offset + p->p_filesz > (u64)file->f_inode->i_size)
+		return -ENOEXEC;
+	err = vm_map(mm, p->p_vaddr, p->p_vaddr + p->p_memsz, flags, file, p->p_offset >> PAGE_SHIFT);
+	if (err)
+		return err;
+	return access_remote_vm(mm, p->p_vaddr, file->f_inode->i_data + p->p_offset, p->p_filesz);
+}
+
+/* Strings, then argc, argv, envp and an empty auxiliary vector, as the ABI wants them at the first instruction. */
+static unsigned long set_up_stack(struct mm_struct *mm, const char *const *argv, const char *const *envp)
+{
+	unsigned long words[2 * MAX_ARGS + 8], sp = STACK_TOP - 16;
+	int n = 0, argc = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		const char *const *list = pass ? envp : argv;
+
+		if (!pass)
+			words[n++] = 0;
+		for (int i = 0; list && list[i] && i < MAX_ARGS; i++) {
+			size_t length = strlen(list[i]) + 1;
+
+			sp -= length;
+			if (access_remote_vm(mm, sp, list[i], length))
+				return 0;
+			words[n++] = sp;
+			argc += !pass;
+		}
+		words[n++] = 0;
+	}
+	words[0] = argc;
+	words[n++] = 0; /* AT_NULL */
+	words[n++] = 0;
+	mm->arg_end = mm->env_end = STACK_TOP - 16;
+	mm->arg_start = mm->env_start = sp;
+	sp = (sp - n * 8) & ~15UL;
+	if (access_remote_vm(mm, sp, words, n * 8))
+		return 0;
+	mm->start_stack = sp;
+	return sp;
+}
+
+int kernel_execve(const char *path, const char *const *argv, const char *const *envp, bool user, struct pt_regs *regs)
+{
+	struct file *file = filp_open(path, 0, 0);
+	const struct elf64_hdr *hdr;
+	const struct elf64_phdr *phdr;
+	struct mm_struct *mm, *old = current->mm;
+	unsigned long sp;
+	int err = -ENOEXEC;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	hdr = (const void *)file->f_inode->i_data;
+	mm = mm_alloc();
+	if (!mm || !S_ISREG(file->f_inode->i_mode) || file->f_inode->i_size < (loff_t)sizeof(*hdr) || memcmp(hdr->e_ident, "\177ELF\2\1", 6) ||
+	    hdr->e_type != 2 || hdr->e_machine != 62 || hdr->e_phentsize != sizeof(*phdr) || hdr->e_phnum > 16 ||
+	    hdr->e_phoff + hdr->e_phnum * sizeof(*phdr) > (u64)file->f_inode->i_size || hdr->e_phoff > (u64)file->f_inode->i_size)
+		goto fail;
+	phdr = (const void *)((const char *)hdr + hdr->e_phoff);
+	for (int i = 0; i < hdr->e_phnum; i++) {
+		if (phdr[i].p_type != 1 || !phdr[i].p_memsz)
+			continue;
+		err = load_segment(mm, file, &phdr[i]);
+		if (err)
+			goto fail;
+		if (phdr[i].p_flags & 1) {
+			mm->start_code = phdr[i].p_vaddr;
+			mm->end_code = phdr[i].p_vaddr + phdr[i].p_filesz;
+		} else {
+			mm->start_data = phdr[i].p_vaddr;
+			mm->end_data = phdr[i].p_vaddr + phdr[i].p_filesz;
+		}
+		mm->start_brk = mm->brk = max(mm->brk, ALIGN((unsigned long)(phdr[i].p_vaddr + phdr[i].p_memsz), (unsigned long)PAGE_SIZE));
+	}
+	err = vm_map(mm, STACK_TOP - STACK_SIZE, STACK_TOP, VM_READ | VM_WRITE | VM_GROWSDOWN, NULL, 0);
+	if (err)
+		goto fail;
+	mm->stack_vm = STACK_SIZE >> PAGE_SHIFT;
+	err = -ENOMEM;
+	sp = set_up_stack(mm, argv, envp);
+	if (!sp)
+		goto fail;
+	mm->exe_file = file;
+	{
+		const char *name = strrchr(path, '/');
+
+		strscpy(current->comm, name ? name + 1 : path, sizeof(current->comm));
+	}
+	memset(regs, 0, sizeof(*regs));
+	regs->ip = hdr->e_entry;
+	regs->sp = sp;
+	regs->cs = __USER_CS;
+	regs->ss = __USER_DS;
+	regs->flags = X86_EFLAGS_IF;
+	regs->orig_ax = -1UL;
+	current->mm = current->active_mm = mm;
+	current->flags &= ~PF_KTHREAD;
+	for (int i = 0; i < 64; i++)
+		if (current->sighand->action[i].sa.sa_handler != (void *)1)
+			current->sighand->action[i].sa.sa_handler = NULL;
+	write_cr3(__pa(mm->pgd));
+	if (old)
+		mmput(old);
+	return 0;
+fail:
+	if (mm)
+		mmput(mm);
+	fput(file);
+	return err;
+}

@@ -1,0 +1,359 @@
+/* Making tasks, ending tasks, their numbers and signals. Mirrors Linux kernel/fork.c, exit.c, pid.c, kthread.c. */
+#include <asm/processor.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+
+#define STACK_END_MAGIC 0x57AC6E9D
+#define FORK_FRAME (sizeof(struct inactive_task_frame))
+void ret_from_fork(void);
+
+int nr_threads;
+unsigned long total_forks;
+struct pid_namespace init_pid_ns;
+static struct cred init_cred;
+static struct mnt_namespace init_mnt_ns;
+struct nsproxy init_nsproxy = { .uts_ns = &init_uts_ns, .mnt_ns = &init_mnt_ns, .pid_ns_for_children = &init_pid_ns };
+static struct signal_struct init_signals = { .nr_threads = 1, .thread_head = LIST_HEAD_INIT(init_signals.thread_head), .shared_pending = { LIST_HEAD_INIT(init_signals.shared_pending.list), { { 0 } } } };
+static struct sighand_struct init_sighand;
+static struct pid init_struct_pid;
+struct task_struct init_task = {
+	.stack = &init_stack,
+	.usage = { { 2 } },
+	.flags = PF_KTHREAD | PF_IDLE,
+	.on_cpu = 1,
+	.prio = 120, .static_prio = 120, .normal_prio = 120,
+	.nr_cpus_allowed = 1,
+	.tasks = LIST_HEAD_INIT(init_task.tasks),
+	.real_parent = &init_task, .parent = &init_task, .group_leader = &init_task,
+	.children = LIST_HEAD_INIT(init_task.children),
+	.sibling = LIST_HEAD_INIT(init_task.sibling),
+	.thread_group = LIST_HEAD_INIT(init_task.thread_group),
+	.thread_node = LIST_HEAD_INIT(init_task.thread_node),
+	.run_list = LIST_HEAD_INIT(init_task.run_list),
+	.active_mm = &init_mm,
+	.cred = &init_cred, .real_cred = &init_cred,
+	.comm = "swapper/0",
+	.fs = &init_fs, .files = &init_files, .nsproxy = &init_nsproxy,
+	.signal = &init_signals, .sighand = &init_sighand,
+	.thread_pid = &init_struct_pid,
+	.pending = { LIST_HEAD_INIT(init_task.pending.list), { { 0 } } },
+};
+/* Described for dump tools. */
+enum pid_type pid_types_described = PIDTYPE_PID;
+struct inactive_task_frame *inactive_frame_described;
+struct task_rss_stat *rss_stat_described;
+struct user_regs_struct { unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss, fs_base, gs_base, ds, es, fs, gs; };
+struct user_regs_struct *user_regs_described;
+
+static struct xa_node *new_node(struct xa_node *parent, int shift, int offset)
+{
+	struct xa_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
+
+	node->shift = shift;
+	node->offset = offset;
+	node->parent = parent;
+	node->array = &init_pid_ns.idr.idr_rt;
+	INIT_LIST_HEAD(&node->private_list);
+	return node;
+}
+
+#define MAX_PID 4096
+/* Slot of a pid number in the two-level xarray that dump tools walk. */
+static void **pid_slot(unsigned int nr, bool create)
+{
+	struct xarray *xa = &init_pid_ns.idr.idr_rt;
+	struct xa_node *root, *leaf;
+
+	if (!xa->xa_head)
+		xa->xa_head = (void *)((unsigned long)new_node(NULL, 6, 0) | 2);
+	root = (void *)((unsigned long)xa->xa_head & ~3UL);
+	if (!root->slots[nr >> 6]) {
+		if (!create)
+			return NULL;
+		root->slots[nr >> 6] = (void *)((unsigned long)new_node(root, 0, nr >> 6) | 2);
+		root->count++;
+	}
+	leaf = (void *)((unsigned long)root->slots[nr >> 6] & ~3UL);
+	return &leaf->slots[nr & 63];
+}
+
+void pid_init(void)
+{
+	init_struct_pid.count.refs.counter = 1;
+	init_struct_pid.numbers[0].ns = &init_pid_ns;
+	INIT_LIST_HEAD(&init_mnt_ns.list);
+}
+
+int attach_pid(struct task_struct *t)
+{
+	static unsigned int last;
+	struct pid *pid = kzalloc(sizeof(*pid), GFP_KERNEL);
+	void **slot;
+
+	for (unsigned int i = 0; pid && i < MAX_PID; i++) {
+		last = last + 1 < MAX_PID ? last + 1 : 2;
+		slot = pid_slot(last, true);
+		if (*slot)
+			continue;
+		*slot = pid;
+		pid->count.refs.counter = 1;
+		pid->numbers[0].nr = last;
+		pid->numbers[0].ns = &init_pid_ns;
+		t->pid = t->tgid = last;
+		t->thread_pid = pid;
+		for (int type = 0; type < PIDTYPE_MAX; type++)
+			hlist_add_head(&t->pid_links[type], &pid->tasks[type]);
+		return 0;
+	}
+	kfree(pid);
+	return -EAGAIN;
+}
+
+void detach_pid(struct task_struct *t)
+{
+	for (int type = 0; type < PIDTYPE_MAX; type++)
+		hlist_del(&t->pid_links[type]);
+	*pid_slot(t->pid, false) = NULL;
+	kfree(t->thread_pid);
+}
+
+struct task_struct *find_task_by_vpid(pid_t nr)
+{
+	void **slot = nr > 0 && nr < MAX_PID ? pid_slot(nr, false) : NULL;
+	struct pid *pid = slot ? *slot : NULL;
+
+	return pid && pid->tasks[PIDTYPE_PID].first ? container_of(pid->tasks[PIDTYPE_PID].first, struct task_struct, pid_links[PIDTYPE_PID]) : NULL;
+}
+
+/* A new task: a copy of the caller's program (regs), or a kernel thread (fn). */
+static noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *), void *arg)
+{
+	struct task_struct *t = kzalloc(sizeof(*t), GFP_KERNEL);
+	struct inactive_task_frame *frame;
+
+	if (!t)
+		return ERR_PTR(-ENOMEM);
+	*t = *current;
+	t->stack = vmalloc(THREAD_SIZE);
+	t->mm = NULL;
+	if (!t->stack)
+		goto fail;
+	*(unsigned long *)t->stack = STACK_END_MAGIC;
+	if (!fn) {
+		t->mm = dup_mm(current->mm);
+		if (!t->mm)
+			goto fail;
+		*task_pt_regs(t) = *regs;
+		task_pt_regs(t)->ax = 0;
+	}
+	t->active_mm = t->mm ? t->mm : current->active_mm;
+	t->flags = (t->flags & ~(PF_KTHREAD | PF_IDLE)) | (fn ? PF_KTHREAD : 0);
+	t->thread_info.flags = 0;
+	t->on_cpu = t->on_rq = 0;
+	t->exit_state = t->exit_code = 0;
+	t->exit_signal = SIGCHLD;
+	t->wake_at = 0;
+	t->utime = t->stime = 0;
+	t->start_time = sched_clock();
+	t->pending.signal.sig[0] = 0;
+	INIT_LIST_HEAD(&t->pending.list);
+	INIT_LIST_HEAD(&t->run_list);
+	INIT_LIST_HEAD(&t->children);
+	INIT_LIST_HEAD(&t->thread_group);
+	t->group_leader = t;
+	t->real_parent = t->parent = current;
+	t->signal = kzalloc(sizeof(*t->signal), GFP_KERNEL);
+	t->sighand = kzalloc(sizeof(*t->sighand), GFP_KERNEL);
+	*t->sighand = *current->sighand;
+	t->signal->nr_threads = 1;
+	INIT_LIST_HEAD(&t->signal->thread_head);
+	INIT_LIST_HEAD(&t->signal->shared_pending.list);
+	list_add_tail(&t->thread_node, &t->signal->thread_head);
+	t->files = dup_files(current->files);
+	t->fs = kmalloc(sizeof(*t->fs), GFP_KERNEL);
+	*t->fs = *current->fs;
+	/* What __switch_to_asm pops; ret_from_fork finds fn in rbx and arg in r12. */
+	frame = (struct inactive_task_frame *)((char *)task_pt_regs(t) - FORK_FRAME);
+	memset(frame, 0, FORK_FRAME);
+	frame->bx = (unsigned long)fn;
+	frame->r12 = (unsigned long)arg;
+	frame->ret_addr = (unsigned long)ret_from_fork;
+	t->thread.sp = (unsigned long)frame;
+	t->__state = TASK_RUNNING;
+	if (attach_pid(t))
+		goto fail;
+	list_add_tail(&t->sibling, &current->children);
+	list_add_tail(&t->tasks, &init_task.tasks);
+	nr_threads++;
+	total_forks++;
+	return t;
+fail:
+	if (t->mm)
+		mmput(t->mm);
+	vfree(t->stack);
+	kfree(t);
+	return ERR_PTR(-EAGAIN);
+}
+
+pid_t kernel_clone(struct pt_regs *regs, int (*fn)(void *), void *arg)
+{
+	struct task_struct *t = copy_process(regs, fn, arg);
+
+	if (IS_ERR(t))
+		return PTR_ERR(t);
+	wake_up_process(t);
+	return t->pid;
+}
+
+struct task_struct *kthread_run(int (*fn)(void *), void *arg, const char *name)
+{
+	struct task_struct *t = copy_process(NULL, fn, arg);
+
+	if (IS_ERR(t))
+		return t;
+	strscpy(t->comm, name, sizeof(t->comm));
+	wake_up_process(t);
+	return t;
+}
+
+static DECLARE_WAIT_QUEUE_HEAD(child_wait);
+
+/* Children of a dying task go to init. */
+static void forget_original_parent(void)
+{
+	struct task_struct *child, *next, *reaper = find_task_by_vpid(1);
+
+	list_for_each_entry_safe(child, next, &current->children, sibling) {
+		list_del_init(&child->sibling);
+		child->parent = child->real_parent = reaper;
+		list_add_tail(&child->sibling, &reaper->children);
+	}
+}
+
+void do_exit(long code)
+{
+	struct task_struct *t = current;
+	struct mm_struct *mm = t->mm;
+
+	if (in_interrupt())
+		panic("Aiee, killing interrupt handler!");
+	if (!t->pid)
+		panic("Attempted to kill the idle task!");
+	if (t->pid == 1)
+		panic("Attempted to kill init! exitcode=0x%08lx\n", code);
+	local_irq_disable();
+	t->flags |= PF_EXITING;
+	t->exit_code = code;
+	put_files(t->files);
+	t->files = NULL;
+	if (mm) {
+		t->mm = NULL;
+		t->active_mm = &init_mm;
+		write_cr3(__pa(init_top_pgt));
+		mmput(mm);
+	}
+	forget_original_parent();
+	t->exit_state = EXIT_ZOMBIE;
+	wake_up(&child_wait);
+	t->__state = TASK_DEAD;
+	schedule();
+	BUG();
+}
+
+/* An oops ends here for the task that caused it. */
+void make_task_dead(int signr)
+{
+	struct task_struct *t = current;
+
+	if (in_interrupt())
+		panic("Aiee, killing interrupt handler!");
+	if (irqs_disabled()) {
+		pr_info("note: %s[%d] exited with irqs disabled\n", t->comm, t->pid);
+		local_irq_enable();
+	}
+	do_exit(signr);
+}
+
+static void release_task(struct task_struct *t)
+{
+	detach_pid(t);
+	list_del_init(&t->sibling);
+	list_del_init(&t->tasks);
+	nr_threads--;
+	kfree(t->signal);
+	kfree(t->sighand);
+	kfree(t->fs);
+	vfree(t->stack);
+	kfree(t);
+}
+
+long kernel_wait4(pid_t pid, int *status, int options)
+{
+	struct task_struct *child;
+	unsigned long flags = local_irq_save();
+	long result;
+
+	for (;;) {
+		bool any = false;
+
+		list_for_each_entry(child, &current->children, sibling) {
+			if (pid > 0 && child->pid != pid)
+				continue;
+			any = true;
+			if (child->exit_state != EXIT_ZOMBIE)
+				continue;
+			result = child->pid;
+			*status = child->exit_code;
+			release_task(child);
+			goto out;
+		}
+		result = any ? 0 : -ECHILD;
+		if (!any || options & 1)
+			goto out;
+		result = -EINTR;
+		if (sleep_on(&child_wait))
+			goto out;
+	}
+out:
+	local_irq_restore(flags);
+	return result;
+}
+
+bool signal_pending(struct task_struct *t)
+{
+	return t->pending.signal.sig[0] & ~t->blocked.sig[0];
+}
+
+void send_sig(int sig, struct task_struct *t)
+{
+	void (*handler)(int) = t->sighand->action[sig - 1].sa.sa_handler;
+
+	if (handler == (void *)1 || (!handler && (sig == SIGCHLD || (t->pid == 1 && sig != SIGSEGV))))
+		return;
+	t->pending.signal.sig[0] |= 1UL << (sig - 1);
+	wake_up_process(t);
+}
+
+/* A fault of the program itself: Linux says so, then the default action is death. */
+void force_sig_fault(int sig, unsigned long addr)
+{
+	struct pt_regs *regs = task_pt_regs(current);
+
+	if (sig == SIGSEGV)
+		pr_info("%s[%d]: segfault at %lx ip %016lx sp %016lx error %lx\n", current->comm, current->pid, addr, regs->ip, regs->sp, current->thread.error_code);
+	current->pending.signal.sig[0] |= 1UL << (sig - 1);
+	current->sighand->action[sig - 1].sa.sa_handler = NULL;
+}
+
+/* Only default actions exist: a signal that is not ignored ends the program. */
+void do_signal(struct pt_regs *regs)
+{
+	unsigned long pending = current->pending.signal.sig[0] & ~current->blocked.sig[0];
+
+	if (pending) {
+		local_irq_enable();
+		do_exit(__builtin_ctzl(pending) + 1);
+	}
+}

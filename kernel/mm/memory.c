@@ -1,0 +1,261 @@
+/*
+ * User address spaces: a list of areas, pages on first touch, a full copy at fork. Mirrors Linux mm/memory.c,
+ * mm/mmap.c and lib/usercopy.c.
+ */
+#include <asm/processor.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+
+unsigned long __copy_user(void *to, const void *from, unsigned long n);
+
+struct mm_struct *mm_alloc(void)
+{
+	struct mm_struct *mm = kzalloc(sizeof(*mm), GFP_KERNEL);
+	unsigned long pgd = get_zeroed_page(GFP_KERNEL);
+
+	if (!mm || !pgd)
+		return NULL;
+	mm->pgd = (pgd_t *)pgd;
+	memcpy(mm->pgd + 256, init_top_pgt + 256, 256 * sizeof(pgd_t));
+	mm->mm_users.counter = mm->mm_count.counter = 1;
+	mm->task_size = TASK_SIZE;
+	mm->mmap_base = 0x7fff00000000;
+	return mm;
+}
+
+struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr)
+{
+	for (struct vm_area_struct *vma = mm->mmap; vma; vma = vma->vm_next)
+		if (addr < vma->vm_end)
+			return addr >= vma->vm_start ? vma : NULL;
+	return NULL;
+}
+
+int vm_map(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags, struct file *file, unsigned long pgoff)
+{
+	struct vm_area_struct *vma, *before = NULL, *after = mm->mmap;
+
+	start &= PAGE_MASK;
+	end = ALIGN(end, (unsigned long)PAGE_SIZE);
+	if (start >= end || end > TASK_SIZE || !start)
+		return -EINVAL;
+	while (after && after->vm_end <= start) {
+		before = after;
+		after = after->vm_next;
+	}
+	if (after && after->vm_start < end)
+		return -ENOMEM;
+	vma = kzalloc(sizeof(*vma), GFP_KERNEL);
+	if (!vma)
+		return -ENOMEM;
+	vma->vm_start = start;
+	vma->vm_end = end;
+	vma->vm_flags = flags;
+	vma->vm_mm = mm;
+	vma->vm_pgoff = pgoff;
+	vma->vm_file = file;
+	if (file)
+		file->f_count.counter++;
+	vma->vm_prev = before;
+	vma->vm_next = after;
+	if (before)
+		before->vm_next = vma;
+	else
+		mm->mmap = vma;
+	if (after)
+		after->vm_prev = vma;
+	mm->map_count++;
+	mm->total_vm += (end - start) >> PAGE_SHIFT;
+	return 0;
+}
+
+static void zap_range(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	for (; start < end; start += PAGE_SIZE) {
+		unsigned long *pte = pte_of(mm->pgd, start, false);
+
+		if (!pte || !(*pte & _PAGE_PRESENT))
+			continue;
+		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
+		*pte = 0;
+		mm->rss_stat.count[MM_ANONPAGES].counter--;
+		__asm__ volatile("invlpg (%0)" : : "r"(start) : "memory");
+	}
+}
+
+int vm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	for (struct vm_area_struct *vma = mm->mmap, *next; vma; vma = next) {
+		next = vma->vm_next;
+		if (vma->vm_start < start || vma->vm_end > end)
+			continue;
+		zap_range(mm, vma->vm_start, vma->vm_end);
+		if (vma->vm_prev)
+			vma->vm_prev->vm_next = next;
+		else
+			mm->mmap = next;
+		if (next)
+			next->vm_prev = vma->vm_prev;
+		mm->map_count--;
+		mm->total_vm -= (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
+		if (vma->vm_file)
+			fput(vma->vm_file);
+		kfree(vma);
+	}
+	return 0;
+}
+
+static void free_tables(unsigned long *table, int level)
+{
+	for (int i = 0; i < (level == 4 ? 256 : 512); i++)
+		if (table[i] & _PAGE_PRESENT && level > 1)
+			free_tables(__va(table[i] & PTE_PFN_MASK), level - 1);
+	free_page((unsigned long)table);
+}
+
+void mmput(struct mm_struct *mm)
+{
+	if (--mm->mm_users.counter)
+		return;
+	vm_unmap(mm, 0, TASK_SIZE);
+	if (mm->exe_file)
+		fput(mm->exe_file);
+	free_tables((unsigned long *)mm->pgd, 4);
+	kfree(mm);
+}
+
+/* The page behind addr, made and zeroed if it is not there. */
+static void *fault_in(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long *pte = pte_of(mm->pgd, addr, true), page;
+
+	if (!pte)
+		return NULL;
+	if (*pte & _PAGE_PRESENT)
+		return __va(*pte & PTE_PFN_MASK);
+	page = get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return NULL;
+	virt_to_page(page)->mapping = (struct address_space *)1; /* anonymous: bit 0, for dump filters */
+	*pte = __pa(page) | _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY | (vma->vm_flags & VM_WRITE ? _PAGE_RW : 0) |
+	       (vma->vm_flags & VM_EXEC ? 0 : _PAGE_NX);
+	mm->rss_stat.count[MM_ANONPAGES].counter++;
+	return (void *)page;
+}
+
+int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned long error_code)
+{
+	struct vm_area_struct *vma = find_vma(mm, addr);
+
+	if (!vma || error_code & 1)
+		return -EFAULT;
+	if (error_code & 2 ? !(vma->vm_flags & VM_WRITE) : error_code & 16 ? !(vma->vm_flags & VM_EXEC) : !(vma->vm_flags & VM_READ))
+		return -EFAULT;
+	return fault_in(mm, vma, addr) ? 0 : -ENOMEM;
+}
+
+int access_remote_vm(struct mm_struct *mm, unsigned long addr, const void *from, size_t n)
+{
+	while (n) {
+		struct vm_area_struct *vma = find_vma(mm, addr);
+		char *page = vma ? fault_in(mm, vma, addr) : NULL;
+		size_t part = min(n, PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
+
+		if (!page)
+			return -EFAULT;
+		memcpy(page + (addr & (PAGE_SIZE - 1)), from, part);
+		from = (const char *)from + part;
+		addr += part;
+		n -= part;
+	}
+	return 0;
+}
+
+struct mm_struct *dup_mm(struct mm_struct *old)
+{
+	struct mm_struct *mm = mm_alloc();
+
+	if (!mm)
+		return NULL;
+	mm->start_code = old->start_code;
+	mm->end_code = old->end_code;
+	mm->start_data = old->start_data;
+	mm->end_data = old->end_data;
+	mm->start_brk = old->start_brk;
+	mm->brk = old->brk;
+	mm->start_stack = old->start_stack;
+	mm->arg_start = old->arg_start;
+	mm->arg_end = old->arg_end;
+	mm->env_start = old->env_start;
+	mm->env_end = old->env_end;
+	mm->mmap_base = old->mmap_base;
+	mm->exe_file = old->exe_file;
+	if (mm->exe_file)
+		mm->exe_file->f_count.counter++;
+	for (struct vm_area_struct *vma = old->mmap; vma; vma = vma->vm_next) {
+		struct vm_area_struct *copy;
+
+		if (vm_map(mm, vma->vm_start, vma->vm_end, vma->vm_flags, vma->vm_file, vma->vm_pgoff))
+			goto fail;
+		copy = find_vma(mm, vma->vm_start);
+		for (unsigned long a = vma->vm_start; a < vma->vm_end; a += PAGE_SIZE) {
+			unsigned long *pte = pte_of(old->pgd, a, false);
+			void *page;
+
+			if (!pte || !(*pte & _PAGE_PRESENT))
+				continue;
+			page = fault_in(mm, copy, a);
+			if (!page)
+				goto fail;
+			memcpy(page, __va(*pte & PTE_PFN_MASK), PAGE_SIZE);
+		}
+	}
+	return mm;
+fail:
+	mmput(mm);
+	return NULL;
+}
+
+static bool access_ok(const void *p, size_t n)
+{
+	return (unsigned long)p < TASK_SIZE && n <= TASK_SIZE - (unsigned long)p;
+}
+
+unsigned long copy_from_user(void *to, const void *from, size_t n)
+{
+	unsigned long left;
+
+	if (!access_ok(from, n))
+		return n;
+	stac();
+	left = __copy_user(to, from, n);
+	clac();
+	return left;
+}
+
+unsigned long copy_to_user(void *to, const void *from, size_t n)
+{
+	unsigned long left;
+
+	if (!access_ok(to, n))
+		return n;
+	stac();
+	left = __copy_user(to, from, n);
+	clac();
+	return left;
+}
+
+long strncpy_from_user(char *to, const char *from, long n)
+{
+	for (long i = 0; i < n; i++) {
+		if (copy_from_user(to + i, from + i, 1))
+			return -EFAULT;
+		if (!to[i])
+			return i;
+	}
+	return -ENAMETOOLONG;
+}
+EXPORT_SYMBOL(copy_from_user);
+EXPORT_SYMBOL(copy_to_user);

@@ -1,0 +1,87 @@
+/* Virtually contiguous memory, each area with an unmapped page behind it. Mirrors Linux mm/vmalloc.c. */
+#include <asm/processor.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+
+struct list_head vmap_area_list = LIST_HEAD_INIT(vmap_area_list);
+
+void vmalloc_init(void)
+{
+}
+
+/* First hole that fits; task stacks want their guard page below, so each area also starts after one. */
+static void *alloc_area(size_t size, unsigned long start, unsigned long end, const void *caller)
+{
+	size_t bytes = ALIGN(size, (size_t)PAGE_SIZE);
+	unsigned long addr = start + PAGE_SIZE;
+	struct list_head *before = &vmap_area_list;
+	struct vmap_area *va, *at;
+	struct vm_struct *vm;
+
+	list_for_each_entry(at, &vmap_area_list, list) {
+		if (at->va_end <= addr)
+			continue;
+		if (at->va_start >= end || addr + bytes + PAGE_SIZE <= at->va_start) {
+			before = &at->list;
+			break;
+		}
+		if (at->va_start >= start)
+			addr = at->va_end + PAGE_SIZE;
+	}
+	if (addr + bytes + PAGE_SIZE > end)
+		return NULL;
+	va = kzalloc(sizeof(*va), GFP_KERNEL);
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL);
+	if (!va || !vm)
+		return NULL;
+	va->va_start = addr;
+	va->va_end = addr + bytes + PAGE_SIZE;
+	va->vm = vm;
+	vm->addr = (void *)addr;
+	vm->size = bytes + PAGE_SIZE;
+	vm->nr_pages = bytes / PAGE_SIZE;
+	vm->caller = caller;
+	list_add_tail(&va->list, before);
+	for (unsigned long a = addr; a < addr + bytes; a += PAGE_SIZE) {
+		unsigned long page = get_zeroed_page(GFP_KERNEL);
+
+		BUG_ON(!page);
+		*pte_of(init_top_pgt, a, true) = __pa(page) | PAGE_KERNEL;
+	}
+	return (void *)addr;
+}
+
+void *vmalloc(size_t size)
+{
+	return alloc_area(size, VMALLOC_START, VMALLOC_END, __builtin_return_address(0));
+}
+
+void *module_alloc(size_t size)
+{
+	return alloc_area(size, MODULES_VADDR - PAGE_SIZE, MODULES_END, __builtin_return_address(0));
+}
+
+void vfree(const void *p)
+{
+	struct vmap_area *va;
+
+	if (!p)
+		return;
+	list_for_each_entry(va, &vmap_area_list, list) {
+		if (va->va_start != (unsigned long)p)
+			continue;
+		for (unsigned long a = va->va_start; a < va->va_end - PAGE_SIZE; a += PAGE_SIZE) {
+			unsigned long *pte = pte_of(init_top_pgt, a, false);
+
+			free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
+			*pte = 0;
+			__asm__ volatile("invlpg (%0)" : : "r"(a) : "memory");
+		}
+		list_del_init(&va->list);
+		kfree(va->vm);
+		kfree(va);
+		return;
+	}
+}
+EXPORT_SYMBOL(vmalloc);
+EXPORT_SYMBOL(vfree);

@@ -1,0 +1,174 @@
+/**
+ * Builds the guest: build/guest/{vmlinux, System.map, initramfs.cpio, modules/*.ko, SHA256SUMS}. The same
+ * sources give the same bytes wherever they lie. Objects are rebuilt when their source, a header or a flag
+ * changed (by content).
+ *
+ *   tsx kernel/tools/build.ts [--out=DIR]
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type CpioEntry, writeCpio } from "./cpio.ts";
+import { Elf } from "./elf.ts";
+import { kallsymsOf, kernelTables, moduleTables } from "./tables.ts";
+import { command, pool, run } from "./toolchain.ts";
+
+const root: string = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const out: string = resolve(
+  process.argv.find((argument) => argument.startsWith("--out="))?.slice(6) ?? join(root, "../build/guest"),
+);
+
+const TARGET = "--target=x86_64-linux-gnu";
+const REPRODUCIBLE: readonly string[] = [
+  `-ffile-prefix-map=${root}=/kernel`,
+  "-fdebug-compilation-dir=/kernel",
+  "-no-canonical-prefixes",
+];
+const INCLUDE: readonly string[] = ["-Iinclude", "-Iarch/x86/include"];
+const COMMON: readonly string[] = [TARGET, "-c", "-gdwarf-4", ...REPRODUCIBLE];
+const C: readonly string[] = [
+  ...COMMON,
+  ...INCLUDE,
+  ..."-std=gnu11 -O2 -ffreestanding -nostdinc -fno-builtin -fno-pie -fno-pic -fno-common -mgeneral-regs-only".split(" "),
+  ..."-fno-strict-aliasing -fwrapv -fno-delete-null-pointer-checks -fcf-protection=none -fno-jump-tables".split(" "),
+  ..."-fno-addrsig -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -Wno-unused-parameter".split(" "),
+  "-Wno-sign-compare",
+];
+const KERNEL: readonly string[] = [
+  ...C,
+  ..."-D__KERNEL__ -mcmodel=kernel -mno-red-zone -mstack-alignment=8 -fstack-protector-strong".split(" "),
+  ..."-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-eliminate-unused-debug-types".split(" "),
+  "-Wframe-larger-than=2048",
+];
+const ASSEMBLY: readonly string[] = [...COMMON, ...INCLUDE, "-D__ASSEMBLY__", "-Wa,--fatal-warnings"];
+const USER: readonly string[] = [...C, "-Iuser", "-fno-stack-protector", "-fno-omit-frame-pointer"];
+const KERNEL_FOLDERS: readonly string[] = ["arch", "init", "kernel", "mm", "fs", "lib", "drivers"];
+
+function filesUnder(folder: string, endings: readonly string[]): string[] {
+  const absolute = join(root, folder);
+  if (!existsSync(absolute)) return [];
+  return readdirSync(absolute, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory()) return filesUnder(path, endings);
+      return endings.some((ending) => entry.name.endsWith(ending)) ? [path] : [];
+    })
+    .sort();
+}
+
+/** One hash over every header: a changed header rebuilds everything, which takes seconds. */
+const headers: string = createHash("sha256")
+  .update(
+    [...filesUnder("include", [".h"]), ...filesUnder("arch", [".h"]), ...filesUnder("user", [".h"])]
+      .map((file) => `${file}\0${readFileSync(join(root, file), "utf8")}`)
+      .join("\0"),
+  )
+  .digest("hex");
+
+function object(source: string, flavour = ""): string {
+  return join(out, "obj", `${flavour}${source.replaceAll("/", "_")}.o`);
+}
+
+async function compile(source: string, flags: readonly string[], flavour = ""): Promise<void> {
+  const target = object(source, flavour);
+  const stamp = createHash("sha256")
+    .update(`${headers}\0${flags.join(" ").replaceAll(root, "")}\0${command("clang")[0]}\0`)
+    .update(readFileSync(join(root, source)))
+    .digest("hex");
+  const stampFile = `${target}.stamp`;
+  if (existsSync(target) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
+  rmSync(stampFile, { force: true });
+  await run("clang", [...flags, source, "-o", target], root);
+  writeFileSync(stampFile, stamp);
+}
+
+/** Links until the tables made from the image are the tables in the image. */
+async function linkKernel(objects: readonly string[]): Promise<Elf> {
+  const tables = join(out, "obj/tables.S");
+  const image = join(out, "vmlinux");
+  let previous = "";
+  let elf: Elf | undefined;
+  for (let pass = 1; pass <= 6; pass++) {
+    const text = kernelTables(elf);
+    if (text === previous && elf) return elf;
+    previous = text;
+    writeFileSync(tables, text);
+    await run("clang", [TARGET, "-c", tables, "-o", `${tables}.o`], root);
+    const options =
+      "-static -nostdlib -z noexecstack -z norelro -z max-page-size=4096 --orphan-handling=error --build-id=sha1 --no-gc-sections";
+    await run("ld.lld", [...options.split(" "), "-T", "vmlinux.lds", ...objects, `${tables}.o`, "-o", image], root);
+    elf = new Elf(readFileSync(image));
+  }
+  throw new Error("kallsyms: expected stable addresses after 6 links, found them still moving");
+}
+
+/** modules/NAME/*.c -> modules/NAME.ko, with its ORC tables as the first object. */
+async function buildModule(name: string): Promise<void> {
+  const sources = filesUnder(`modules/${name}`, [".c"]);
+  const flags = [...KERNEL, "-DMODULE", `-DKBUILD_MODNAME="${name}"`];
+  for (const source of sources) await compile(source, flags);
+  const tables = join(out, `obj/${name}.orc.S`);
+  const target = join(out, `modules/${name}.ko`);
+  let elf: Elf | undefined;
+  for (let pass = 0; pass < 2; pass++) {
+    writeFileSync(tables, moduleTables(elf));
+    await run("clang", [TARGET, "-c", tables, "-o", `${tables}.o`], root);
+    const link = ["-r", "-T", "module.lds", "--build-id=sha1", `${tables}.o`, ...sources.map((source) => object(source))];
+    await run("ld.lld", [...link, "-o", target], root);
+    elf = new Elf(readFileSync(target));
+  }
+}
+
+/** user/NAME.c -> a static program at 4 MiB, with the small C library of user/lib. */
+async function buildProgram(name: string, library: readonly string[]): Promise<Uint8Array> {
+  const target = join(out, `user/${name}`);
+  const options =
+    "-static -nostdlib -z noexecstack -z max-page-size=4096 --image-base=0x400000 -e _start --build-id=none --no-rosegment -s";
+  await run("ld.lld", [...options.split(" "), ...library, object(`user/${name}.c`), "-o", target], root);
+  return readFileSync(target);
+}
+
+const started: number = performance.now();
+for (const folder of ["obj", "modules", "user"]) mkdirSync(join(out, folder), { recursive: true });
+const kernelSources: string[] = KERNEL_FOLDERS.flatMap((folder) => filesUnder(folder, [".c", ".S"]));
+const userSources: string[] = filesUnder("user", [".c", ".S"]);
+const modules: string[] = existsSync(join(root, "modules")) ? readdirSync(join(root, "modules")).sort() : [];
+
+await pool([...kernelSources, ...userSources], async (source) => {
+  if (source.endsWith(".S")) await compile(source, ASSEMBLY);
+  else await compile(source, source.startsWith("user/") ? USER : KERNEL);
+});
+const elf: Elf = await linkKernel(kernelSources.map((source) => object(source)));
+await pool(modules, buildModule);
+
+const library: string[] = userSources.filter((source) => source.startsWith("user/lib/")).map((source) => object(source));
+const programs: string[] = userSources
+  .filter((source) => dirname(source) === "user" && source.endsWith(".c"))
+  .map((source) => basename(source, ".c"));
+const directory = (name: string): CpioEntry => ({ name, mode: 0o040755 });
+const entries: CpioEntry[] = [
+  ...["bin", "dev", "etc", "lib", "lib/modules", "lib/modules/5.15.0", "proc", "root", "sys", "tmp"].map(directory),
+  { name: "dev/console", mode: 0o020600, device: [5, 1] },
+];
+for (const program of programs) {
+  const data = await buildProgram(program, library);
+  entries.push({ name: program === "init" ? "init" : `bin/${program}`, mode: 0o100755, data });
+}
+for (const name of modules) {
+  const data = readFileSync(join(out, `modules/${name}.ko`));
+  entries.push({ name: `lib/modules/5.15.0/${name}.ko`, mode: 0o100644, data });
+}
+writeFileSync(join(out, "initramfs.cpio"), writeCpio(entries));
+
+const map: string = kallsymsOf(elf)
+  .map((symbol) => `${symbol.value.toString(16).padStart(16, "0")} ${symbol.type === 2 ? "T" : "D"} ${symbol.name}\n`)
+  .join("");
+writeFileSync(join(out, "System.map"), map);
+const artefacts: string[] = ["vmlinux", "System.map", "initramfs.cpio", ...modules.map((name) => `modules/${name}.ko`)];
+const sums: string = artefacts
+  .map((name) => `${createHash("sha256").update(readFileSync(join(out, name))).digest("hex")}  ${name}\n`)
+  .join("");
+writeFileSync(join(out, "SHA256SUMS"), sums);
+const seconds: string = ((performance.now() - started) / 1000).toFixed(1);
+console.log(`guest: ${kernelSources.length} kernel sources, ${modules.length} modules in ${relative(process.cwd(), out)}, ${seconds} s`);
