@@ -10,6 +10,8 @@ import { CrashlabError } from "../error.ts";
 import { PanicNotifiers } from "../panic/notifiers.ts";
 import { ReportStream } from "../report/parse.ts";
 import type { CrashReport } from "../report/types.ts";
+import { SymbolTable } from "../symbols/table.ts";
+import { Kdump } from "../vmcore/kdump.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter } from "./events.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
@@ -101,8 +103,11 @@ export function boot(options: BootOptions = {}): Promise<Machine> {
 export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   readonly core: Core;
   readonly panicNotifiers: PanicNotifiers;
+  readonly kdump: Kdump;
   readonly #doorbell: Doorbell;
   readonly #image: BootImage;
+  readonly #kernel: Uint8Array;
+  #symbols: SymbolTable | undefined;
   #decoder = new TextDecoder();
   #execDecoder = new TextDecoder();
   #line = "";
@@ -115,10 +120,16 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #panicked: CrashReport | undefined;
   #busy = false;
 
-  private constructor(core: Core, image: BootImage) {
+  private constructor(core: Core, image: BootImage, kernel: Uint8Array) {
     super();
     this.core = core;
     this.#image = image;
+    this.#kernel = kernel;
+    this.kdump = new Kdump(
+      core,
+      () => this.symbols,
+      () => this.#hold(),
+    );
     this.#doorbell = new Doorbell(core, {
       ready: () => {
         this.#ready = true;
@@ -144,7 +155,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       ...(startSeconds === undefined ? {} : { startSeconds }),
     });
     core.start(image);
-    const machine = new Machine(core, image);
+    const machine = new Machine(core, image, kernel);
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
     if (own) {
@@ -157,6 +168,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   /** How the kernel was entered. */
   get protocol(): BootImage["protocol"] {
     return this.#image.protocol;
+  }
+
+  /** Symbols of the kernel that was booted. Throws `bad-kernel` when its file is not ELF. */
+  get symbols(): SymbolTable {
+    this.#symbols ??= SymbolTable.fromElf(this.#kernel);
+    return this.#symbols;
   }
 
   /** Guest nanoseconds since power-on. */
@@ -279,7 +296,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** Another machine in the same state, sharing pages until one of the two writes them. */
   async fork(): Promise<Machine> {
-    const child = new Machine(await this.core.fork(), this.#image);
+    const child = new Machine(await this.core.fork(), this.#image, this.#kernel);
     child.#ready = this.#ready;
     return child;
   }
@@ -319,13 +336,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** Runs slices until `done`. */
   async #pump(done: () => boolean, limits: RunLimits, what: string): Promise<void> {
-    if (this.#busy) {
-      throw new CrashlabError(
-        "bad-option",
-        "expected one operation at a time, found a second; await the first",
-      );
-    }
-    this.#busy = true;
+    using _running = this.#hold();
     try {
       const budget = BigInt(Math.floor(limits.budget ?? 2e9));
       const deadline = this.time + budget;
@@ -349,9 +360,23 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
         });
       }
       throw error;
-    } finally {
-      this.#busy = false;
     }
+  }
+
+  /** Keeps everything else from running the machine until disposed of. */
+  #hold(): Disposable {
+    if (this.#busy) {
+      throw new CrashlabError(
+        "bad-option",
+        "expected one operation at a time, found a second; await the first",
+      );
+    }
+    this.#busy = true;
+    return {
+      [Symbol.dispose]: (): void => {
+        this.#busy = false;
+      },
+    };
   }
 
   #requireAlive(what: string): void {

@@ -2,6 +2,7 @@
  * DWARF line tables (.debug_line, versions 2 to 5): which source line an address belongs to. Mirrors the DWARF
  * standard, section 6.2. Damaged units are skipped: what cannot be read names no lines.
  */
+import { Reader, stringAt } from "./reader.ts";
 
 export interface SourceLine {
   readonly file: string;
@@ -12,36 +13,46 @@ export interface LineSections {
   readonly line: Uint8Array;
   readonly lineStrings: Uint8Array;
   readonly strings: Uint8Array;
+  /** Compilation directory of the unit whose line table begins at an offset; names are relative to it. */
+  readonly directoryOf?: (offset: number) => string;
 }
 
 interface Row {
   readonly address: bigint;
   readonly file: number;
   readonly line: number;
-  readonly end: boolean;
 }
 
+/** Rows of ascending addresses, read when one of them is asked for. */
 interface Sequence {
   readonly low: bigint;
   readonly high: bigint;
-  readonly rows: readonly Row[];
-  readonly files: readonly string[];
+  readonly unit: Unit;
+  /** Its part of the line program in .debug_line. */
+  readonly start: number;
+  readonly end: number;
+  rows?: readonly Row[];
 }
 
 /** All line tables of a file, searchable by address. */
 export class LineTable {
   readonly #sequences: Sequence[] = [];
+  readonly #files = new Map<number, readonly string[]>();
+
+  readonly #line: Uint8Array;
 
   constructor(sections: LineSections) {
+    this.#line = sections.line;
     const reader = new Reader(sections.line, 0, sections.line.length);
     while (reader.left > 4) {
+      const offset = reader.at;
       let length = reader.u32();
       const wide = length === 0xffffffff;
       if (wide) length = Number(reader.u64());
       const end = reader.at + length;
       if (end > sections.line.length) break;
       try {
-        this.#readUnit(new Reader(sections.line, reader.at, end), wide, sections);
+        this.#readUnit(new Reader(sections.line, reader.at, end), offset, wide, sections);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
       }
@@ -54,12 +65,18 @@ export class LineTable {
   find(address: bigint): SourceLine | undefined {
     const sequence = last(this.#sequences, (each) => each.low <= address);
     if (sequence === undefined || address >= sequence.high) return undefined;
+    sequence.rows ??= readRows(new Reader(this.#line, sequence.start, sequence.end), sequence.unit);
     const row = last(sequence.rows, (each) => each.address <= address);
-    const file = row === undefined ? undefined : sequence.files[row.file];
+    const file = row === undefined ? undefined : sequence.unit.files[row.file];
     return row === undefined || file === undefined ? undefined : { file, line: row.line };
   }
 
-  #readUnit(reader: Reader, wide: boolean, sections: LineSections): void {
+  /** Name of a file by its number in the line table at an offset of .debug_line. */
+  file(offset: number, number: number): string | undefined {
+    return this.#files.get(offset)?.[number];
+  }
+
+  #readUnit(reader: Reader, offset: number, wide: boolean, sections: LineSections): void {
     const version = reader.u16();
     if (version < 2 || version > 5) return;
     if (version >= 5) reader.skip(2); // address and segment selector size
@@ -72,77 +89,86 @@ export class LineTable {
     const lineRange = reader.u8();
     const opcodeBase = reader.u8();
     const operandCounts = Array.from({ length: opcodeBase - 1 }, () => reader.u8());
-    const files = version >= 5 ? readFiles5(reader, wide, sections) : readFiles2(reader);
+    const directory = sections.directoryOf?.(offset) ?? "";
+    const named = version >= 5 ? readFiles5(reader, wide, sections) : readFiles2(reader);
+    const files = named.map((name) => (name === "" ? "" : join(directory, name)));
+    this.#files.set(offset, files);
     reader.at = program;
-    this.#runProgram(reader, { minimum, lineBase, lineRange, opcodeBase, operandCounts, files });
-  }
-
-  #runProgram(reader: Reader, unit: Unit): void {
-    let rows: Row[] = [];
-    let address = 0n;
-    let file = 1;
-    let line = 1;
-    const emit = (end: boolean): void => {
-      rows.push({ address, file, line, end });
-    };
-    const advance = (operations: number): void => {
-      address += BigInt(operations * unit.minimum);
-    };
+    const unit = { minimum, lineBase, lineRange, opcodeBase, operandCounts, files };
     while (reader.left > 0) {
-      const opcode = reader.u8();
-      if (opcode >= unit.opcodeBase) {
-        const adjusted = opcode - unit.opcodeBase;
-        advance(Math.floor(adjusted / unit.lineRange));
-        line += unit.lineBase + (adjusted % unit.lineRange);
-        emit(false);
-        continue;
-      }
-      switch (opcode) {
-        case 0: {
-          const length = reader.uleb();
-          const next = reader.at + length;
-          const extended = reader.u8();
-          if (extended === 1) {
-            emit(true);
-            this.#addSequence(rows, unit.files);
-            rows = [];
-            address = 0n;
-            file = 1;
-            line = 1;
-          } else if (extended === 2) address = reader.u64();
-          reader.at = next;
-          break;
-        }
-        case 1:
-          emit(false);
-          break;
-        case 2:
-          advance(reader.uleb());
-          break;
-        case 3:
-          line += reader.sleb();
-          break;
-        case 4:
-          file = reader.uleb();
-          break;
-        case 8:
-          advance(Math.floor((255 - unit.opcodeBase) / unit.lineRange));
-          break;
-        case 9:
-          address += BigInt(reader.u16());
-          break;
-        default:
-          for (let i = 0; i < (unit.operandCounts[opcode - 1] ?? 0); i++) reader.uleb();
-      }
+      const start = reader.at;
+      let low: bigint | undefined;
+      const high = runSequence(reader, unit, (address) => {
+        low ??= address;
+      });
+      if (low === undefined || high === undefined || high <= low) continue;
+      this.#sequences.push({ low, high, unit, start, end: reader.at });
     }
   }
+}
 
-  #addSequence(rows: readonly Row[], files: readonly string[]): void {
-    const low = rows[0]?.address;
-    const high = rows.at(-1)?.address;
-    if (low !== undefined && high !== undefined && high > low)
-      this.#sequences.push({ low, high, rows, files });
+function readRows(reader: Reader, unit: Unit): Row[] {
+  const rows: Row[] = [];
+  runSequence(reader, unit, (address, file, line) => {
+    rows.push({ address, file, line });
+  });
+  return rows;
+}
+
+/** Runs a line program to the end of one sequence; gives that end's address, if there is one. */
+function runSequence(
+  reader: Reader,
+  unit: Unit,
+  emit: (address: bigint, file: number, line: number) => void,
+): bigint | undefined {
+  let address = 0n;
+  let file = 1;
+  let line = 1;
+  const advance = (operations: number): void => {
+    address += BigInt(operations * unit.minimum);
+  };
+  while (reader.left > 0) {
+    const opcode = reader.u8();
+    if (opcode >= unit.opcodeBase) {
+      const adjusted = opcode - unit.opcodeBase;
+      advance(Math.floor(adjusted / unit.lineRange));
+      line += unit.lineBase + (adjusted % unit.lineRange);
+      emit(address, file, line);
+      continue;
+    }
+    switch (opcode) {
+      case 0: {
+        const length = reader.uleb();
+        const next = reader.at + length;
+        const extended = reader.u8();
+        if (extended === 2) address = reader.u64();
+        reader.at = next;
+        if (extended === 1) return address;
+        break;
+      }
+      case 1:
+        emit(address, file, line);
+        break;
+      case 2:
+        advance(reader.uleb());
+        break;
+      case 3:
+        line += reader.sleb();
+        break;
+      case 4:
+        file = reader.uleb();
+        break;
+      case 8:
+        advance(Math.floor((255 - unit.opcodeBase) / unit.lineRange));
+        break;
+      case 9:
+        address += BigInt(reader.u16());
+        break;
+      default:
+        for (let i = 0; i < (unit.operandCounts[opcode - 1] ?? 0); i++) reader.uleb();
+    }
   }
+  return undefined;
 }
 
 interface Unit {
@@ -183,15 +209,19 @@ function readEntries(
   sections: LineSections,
 ): { path: string; directory: number }[] {
   const formats = Array.from({ length: reader.u8() }, () => [reader.uleb(), reader.uleb()] as const);
-  return Array.from({ length: reader.uleb() }, () => {
+  const entries: { path: string; directory: number }[] = [];
+  for (let left = reader.uleb(); left > 0; left--) {
+    // Entries without bytes could be any number.
+    if (formats.length === 0 || reader.left <= 0) throw new RangeError("entries");
     const entry = { path: "", directory: 0 };
     for (const [content, form] of formats) {
       const value = readForm(reader, form, wide, sections);
       if (content === CONTENT_PATH && typeof value === "string") entry.path = value;
       if (content === CONTENT_DIRECTORY && typeof value === "number") entry.directory = value;
     }
-    return entry;
-  });
+    entries.push(entry);
+  }
+  return entries;
 }
 
 /** The forms that line tables use (DWARF 5, 7.5.6). */
@@ -222,11 +252,6 @@ function readForm(reader: Reader, form: number, wide: boolean, sections: LineSec
   throw new RangeError(`form ${form}`);
 }
 
-function stringAt(bytes: Uint8Array, at: number): string {
-  const end = bytes.indexOf(0, at);
-  return new TextDecoder().decode(bytes.subarray(at, end < 0 ? bytes.length : end));
-}
-
 function join(directory: string, name: string): string {
   return directory === "" || name.startsWith("/") ? name : `${directory}/${name}`;
 }
@@ -242,79 +267,4 @@ function last<T>(items: readonly T[], test: (item: T) => boolean): T | undefined
     else high = middle;
   }
   return items[low - 1];
-}
-
-/** Little-endian fields; leaving the range throws RangeError. */
-class Reader {
-  at: number;
-  readonly #end: number;
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-
-  constructor(bytes: Uint8Array, at: number, end: number) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, end);
-    this.at = at;
-    this.#end = end;
-  }
-
-  get left(): number {
-    return this.#end - this.at;
-  }
-
-  skip(count: number): void {
-    this.at += count;
-  }
-
-  u8(): number {
-    return this.#view.getUint8(this.at++);
-  }
-
-  i8(): number {
-    return this.#view.getInt8(this.at++);
-  }
-
-  u16(): number {
-    this.at += 2;
-    return this.#view.getUint16(this.at - 2, true);
-  }
-
-  u32(): number {
-    this.at += 4;
-    return this.#view.getUint32(this.at - 4, true);
-  }
-
-  u64(): bigint {
-    this.at += 8;
-    return this.#view.getBigUint64(this.at - 8, true);
-  }
-
-  uleb(): number {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = this.u8();
-      value += (byte & 0x7f) * 2 ** shift;
-      if ((byte & 0x80) === 0) return value;
-    }
-  }
-
-  sleb(): number {
-    let value = 0;
-    let shift = 0;
-    for (;;) {
-      const byte = this.u8();
-      value |= (byte & 0x7f) << shift;
-      shift += 7;
-      if ((byte & 0x80) !== 0) continue;
-      return shift < 32 && (byte & 0x40) !== 0 ? value | (-1 << shift) : value;
-    }
-  }
-
-  string(): string {
-    const start = this.at;
-    const end = this.#bytes.indexOf(0, start);
-    if (end < 0 || end >= this.#end) throw new RangeError("string");
-    this.at = end + 1;
-    return new TextDecoder().decode(this.#bytes.subarray(start, end));
-  }
 }

@@ -2,6 +2,8 @@
  * Symbols of a kernel or module: names for addresses, addresses for names, source lines. What addr2line,
  * faddr2line and decode_stacktrace.sh answer.
  */
+import { DebugInfo } from "./debug_info.ts";
+import { At } from "./dwarf.ts";
 import { ElfFile, type ElfSymbol } from "./elf.ts";
 import { LineTable, type SourceLine } from "./lines.ts";
 
@@ -12,6 +14,11 @@ export interface SymbolMatch {
   readonly size: number;
 }
 
+/** A function and the line in it: of inlined functions, the innermost first. */
+export interface SourceFrame extends SourceLine {
+  readonly function: string;
+}
+
 const EMPTY = new Uint8Array(0);
 
 export class SymbolTable {
@@ -19,7 +26,8 @@ export class SymbolTable {
   /** Functions by address. */
   readonly #functions: readonly { readonly address: bigint; readonly symbol: ElfSymbol }[];
   readonly #byName = new Map<string, ElfSymbol[]>();
-  #lines: LineTable | undefined;
+  #lineTable: LineTable | undefined;
+  #debugInfo: DebugInfo | undefined;
 
   private constructor(elf: ElfFile) {
     this.elf = elf;
@@ -70,25 +78,81 @@ export class SymbolTable {
     return symbol === undefined ? undefined : this.elf.addressOf(symbol);
   }
 
+  /** Size in bytes that the file gives a symbol. */
+  size(name: string): number | undefined {
+    return this.#byName.get(name)?.[0]?.size;
+  }
+
+  /** All symbols of a name, in the order of the file. */
+  named(name: string): readonly ElfSymbol[] {
+    return this.#byName.get(name) ?? [];
+  }
+
   /** Source line of an address. */
   line(address: bigint): SourceLine | undefined {
-    this.#lines ??= new LineTable({
-      line: this.elf.content(".debug_line") ?? EMPTY,
-      lineStrings: this.elf.content(".debug_line_str") ?? EMPTY,
-      strings: this.elf.content(".debug_str") ?? EMPTY,
-    });
     return this.#lines.find(address);
   }
 
   /**
-   * Source line of `symbol+offset/size`, as faddr2line reads it: the size picks among symbols of one name.
-   * `call` looks one byte before, where the call is that a return address follows.
+   * Source line of an address in each function that it belongs to, inlined functions first. Empty when there is
+   * no line for it. What `addr2line -i -f` prints.
    */
-  lineOf(symbol: string, offset: number, size: number | undefined, call: boolean): SourceLine | undefined {
-    const candidates = this.#byName.get(symbol) ?? [];
-    const chosen = candidates.find((each) => each.size === size) ?? candidates[0];
-    if (chosen === undefined) return undefined;
-    return this.line(this.elf.addressOf(chosen) + BigInt(offset) - (call ? 1n : 0n));
+  frames(address: bigint): SourceFrame[] {
+    const line = this.line(address);
+    if (line === undefined) return [];
+    const functions = this.#info.functions(address);
+    if (functions.length === 0) return [{ function: this.lookup(address)?.name ?? "??", ...line }];
+    let here: SourceLine = line;
+    return functions.map(({ name, call }) => {
+      const frame = { function: name, ...here };
+      if (call !== undefined) {
+        here = { file: this.#lines.file(call.statements, call.file) ?? "??", line: call.line };
+      }
+      return frame;
+    });
+  }
+
+  /** Byte offset of a structure's member; undefined when the debug information has none. */
+  memberOffset(structure: string, member: string): number | undefined {
+    return this.#info.memberOffset(structure, member);
+  }
+
+  get #lines(): LineTable {
+    this.#lineTable ??= new LineTable({
+      line: this.#content(".debug_line"),
+      lineStrings: this.#content(".debug_line_str"),
+      strings: this.#content(".debug_str"),
+      directoryOf: this.#directories(),
+    });
+    return this.#lineTable;
+  }
+
+  get #info(): DebugInfo {
+    this.#debugInfo ??= new DebugInfo({
+      info: this.#content(".debug_info"),
+      abbreviations: this.#content(".debug_abbrev"),
+      strings: this.#content(".debug_str"),
+      lineStrings: this.#content(".debug_line_str"),
+      stringOffsets: this.#content(".debug_str_offsets"),
+      addresses: this.#content(".debug_addr"),
+      ranges: this.#content(".debug_ranges"),
+      rangeLists: this.#content(".debug_rnglists"),
+    });
+    return this.#debugInfo;
+  }
+
+  #directories(): (statements: number) => string {
+    const directories = new Map<unknown, unknown>(
+      this.#info.units.map(({ root }) => [
+        root?.attributes.get(At.statements),
+        root?.attributes.get(At.compilationDirectory),
+      ]),
+    );
+    return (statements) => String(directories.get(statements) ?? "");
+  }
+
+  #content(section: string): Uint8Array {
+    return this.elf.content(section) ?? EMPTY;
   }
 }
 
