@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/syscalls.h>
 
 struct elf64_hdr { u8 e_ident[16]; u16 e_type, e_machine; u32 e_version; u64 e_entry, e_phoff, e_shoff; u32 e_flags; u16 e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx; };
 struct elf64_phdr { u32 p_type, p_flags; u64 p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align; };
@@ -58,7 +59,7 @@ static unsigned long set_up_stack(struct mm_struct *mm, const char *const *argv,
 	return sp;
 }
 
-int kernel_execve(const char *path, const char *const *argv, const char *const *envp, bool user, struct pt_regs *regs)
+int kernel_execve(const char *path, const char *const *argv, const char *const *envp, struct pt_regs *regs)
 {
 	struct file *file = filp_open(path, 0, 0);
 	const struct elf64_hdr *hdr;
@@ -114,6 +115,9 @@ int kernel_execve(const char *path, const char *const *argv, const char *const *
 	regs->orig_ax = -1UL;
 	current->mm = current->active_mm = mm;
 	current->flags &= ~PF_KTHREAD;
+	current->thread.fsbase = 0;
+	wrmsrl(MSR_FS_BASE, 0);
+	close_on_exec(current->files);
 	for (int i = 0; i < 64; i++)
 		if (current->sighand->action[i].sa.sa_handler != (void *)1)
 			current->sighand->action[i].sa.sa_handler = NULL;
@@ -125,5 +129,50 @@ fail:
 	if (mm)
 		mmput(mm);
 	fput(file);
+	return err;
+}
+
+#define ARGS_SIZE (64UL << 10)
+
+/* Copies a NULL-ended array of strings; pointers go to list, strings to *at. */
+static int copy_strings(const char *const __user *user, const char **list, char **at, char *end)
+{
+	for (int i = 0;; i++) {
+		const char *string = NULL;
+		long n;
+
+		if (user && copy_from_user(&string, user + i, sizeof(string)))
+			return -EFAULT;
+		list[i] = NULL;
+		if (!string)
+			return 0;
+		if (i + 1 >= MAX_ARGS || *at >= end)
+			return -E2BIG;
+		n = strncpy_from_user(*at, string, end - *at);
+		if (n < 0)
+			return n == -ENAMETOOLONG ? -E2BIG : n;
+		list[i] = *at;
+		*at += n + 1;
+	}
+}
+
+SYSCALL_DEFINE(execve)
+{
+	const char *argv[MAX_ARGS], *envp[MAX_ARGS];
+	char *space = vmalloc(ARGS_SIZE), *at = space, *end = space + ARGS_SIZE, *path = space;
+	long err;
+
+	if (!space)
+		return -ENOMEM;
+	err = strncpy_from_user(at, (const char __user *)regs->di, 1024);
+	if (err >= 0) {
+		at += err + 1;
+		err = copy_strings((const char *const __user *)regs->si, argv, &at, end);
+	}
+	if (!err)
+		err = copy_strings((const char *const __user *)regs->dx, envp, &at, end);
+	if (!err)
+		err = kernel_execve(path, argv, envp, regs);
+	vfree(space);
 	return err;
 }

@@ -174,6 +174,7 @@ static noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)
 	t->files = dup_files(current->files);
 	t->fs = kmalloc(sizeof(*t->fs), GFP_KERNEL);
 	*t->fs = *current->fs;
+	t->fs->pwd.dentry->d_count++;
 	/* What __switch_to_asm pops; ret_from_fork finds fn in rbx and arg in r12. */
 	frame = (struct inactive_task_frame *)((char *)task_pt_regs(t) - FORK_FRAME);
 	memset(frame, 0, FORK_FRAME);
@@ -248,6 +249,7 @@ void do_exit(long code)
 	t->exit_code = code;
 	put_files(t->files);
 	t->files = NULL;
+	dput(t->fs->pwd.dentry);
 	if (mm) {
 		t->mm = NULL;
 		t->active_mm = &init_mm;

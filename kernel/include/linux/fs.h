@@ -14,8 +14,10 @@ struct dentry {
 	unsigned char d_iname[32];
 	struct super_block *d_sb;
 	struct list_head d_child, d_subdirs;
+	int d_count;		/* open files and working directories */
 };
-struct inode_operations { int unused; };
+/* refresh: brings a directory up to date before it is looked at (/proc and its tasks). */
+struct inode_operations { void (*refresh)(struct dentry *dir); };
 struct address_space { struct inode *host; struct xarray i_pages; unsigned long nrpages; };
 struct file_operations;
 struct inode {
@@ -76,25 +78,29 @@ struct file_operations {
 #define O_APPEND 02000
 #define O_DIRECTORY 0200000
 
+#define O_CLOEXEC 02000000
 struct dentry *vfs_lookup(const char *path);
 struct dentry *vfs_create(const char *path, umode_t mode);
-int vfs_unlink(const char *path);
+int vfs_unlink(const char *path, bool directory);
 struct dentry *d_add_child(struct dentry *parent, const char *name, umode_t mode);
+void d_remove(struct dentry *dentry);
+void dput(struct dentry *dentry);
+int dentry_path(struct dentry *dentry, char *buf, int size);
 struct file *filp_open(const char *path, int flags, umode_t mode);
 struct file *file_open_dentry(struct dentry *dentry, int flags);
+struct file *alloc_file(const struct file_operations *fops, int flags, void *private_data);
 void fput(struct file *file);
 struct file *fget(unsigned int fd);
 int fd_install(struct file *file);
 ssize_t vfs_read(struct file *file, char *buf, size_t n, loff_t *pos);
 ssize_t vfs_write(struct file *file, const char *buf, size_t n, loff_t *pos);
-ssize_t kernel_read(struct file *file, void *buf, size_t n, loff_t *pos);
 int inode_reserve(struct inode *inode, size_t size);
 struct files_struct *dup_files(struct files_struct *old);
 void put_files(struct files_struct *files);
-char *d_path(const struct path *path, char *buf, int size);
-int dentry_path(struct dentry *dentry, char *buf, int size);
+void close_on_exec(struct files_struct *files);
 void vfs_caches_init(void);
 void proc_init(void);
+extern const struct file_operations ramfs_file_operations;
 extern struct files_struct init_files;
 extern struct fs_struct init_fs;
 extern struct dentry *rootfs_root;
@@ -103,15 +109,19 @@ extern struct dentry *rootfs_root;
 int register_chrdev_node(const char *name, dev_t dev, const struct file_operations *fops);
 void unregister_chrdev_node(const char *name);
 
-/* A /proc or /sys file made of text: show fills a page; store gets what was written. */
+/* Text that a file shows, made anew by each read at offset 0 (Linux include/linux/seq_file.h). */
+struct seq_file { char *buf; size_t size, count; void *private; };
+void seq_printf(struct seq_file *m, const char *fmt, ...) __printf(2, 3);
+
+/* A /proc or /sys file made of text: show prints it; store gets what was written, and returns 0 or an error. */
 struct text_file {
 	const char *path;
 	umode_t mode;
-	int (*show)(char *page, size_t size, void *data);
+	int (*show)(struct seq_file *m, void *data);
 	int (*store)(const char *text, size_t n, void *data);
 	void *data;
 };
-void register_text_file(const struct text_file *f);
-/* /proc/sys entry for an int (or unsigned long) variable. */
+int register_text_file(const struct text_file *f);
+/* /proc/sys entry for an int variable. */
 void register_sysctl_int(const char *path, int *value);
 #endif

@@ -15,6 +15,7 @@
 #define ESRCH 3
 #define EINTR 4
 #define EIO 5
+#define E2BIG 7
 #define ENOEXEC 8
 #define EBADF 9
 #define ECHILD 10
@@ -131,6 +132,7 @@ typedef int (*initcall_t)(void);
 #define fs_initcall(fn) __define_initcall(fn, "5")
 #define device_initcall(fn) __define_initcall(fn, "6")
 #define late_initcall(fn) __define_initcall(fn, "7")
+int do_one_initcall(initcall_t fn);
 struct obs_kernel_param { const char *str; int (*setup_func)(char *); };
 #define __setup(name, fn) static struct obs_kernel_param __used __attribute__((section(".init.setup"))) __setup_##fn = { name, fn }
 extern char *saved_command_line;

@@ -33,6 +33,8 @@ struct module {
 	int refcnt;
 };
 extern struct list_head modules;
+#define VERMAGIC_STRING UTS_RELEASE " SMP mod_unload "
+struct module *find_module(const char *name);
 struct module *__module_address(unsigned long addr);
 const char *module_address_lookup(struct module *mod, unsigned long addr, unsigned long *size, unsigned long *offset);
 char *module_flags(struct module *mod, char *buf);
@@ -45,11 +47,12 @@ void print_modules(void);
 #ifdef MODULE
 #define __MODULE_INFO_NAME2(a, b) a##b
 #define __MODULE_INFO_NAME(a, b) __MODULE_INFO_NAME2(a, b)
-#define MODULE_INFO(tag, info) static const char __MODULE_INFO_NAME(__modinfo_, __LINE__)[] __attribute__((section(".modinfo"), used, aligned(1))) = #tag "=" info
+#define MODULE_INFO(tag, info) static const char __MODULE_INFO_NAME(__modinfo_, __COUNTER__)[] __attribute__((section(".modinfo"), used, aligned(1))) = #tag "=" info
 #define MODULE_LICENSE(l) MODULE_INFO(license, l)
 #define MODULE_DESCRIPTION(d) MODULE_INFO(description, d)
 #define MODULE_AUTHOR(a) MODULE_INFO(author, a)
-#define module_init(fn) int init_module(void) __attribute__((alias(#fn)))
+/* A module says here who it is and for which kernel it was made (Linux: scripts/mod/modpost writes this). */
+#define module_init(fn) MODULE_INFO(name, KBUILD_MODNAME); MODULE_INFO(vermagic, VERMAGIC_STRING); int init_module(void) __attribute__((alias(#fn)))
 #define module_exit(fn) void cleanup_module(void) __attribute__((alias(#fn)))
 #endif
 #endif

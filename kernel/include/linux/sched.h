@@ -141,7 +141,7 @@ pid_t kernel_clone(struct pt_regs *regs, int (*fn)(void *), void *arg);
 void do_exit(long code) __noreturn;
 void make_task_dead(int signr) __noreturn;
 long kernel_wait4(pid_t pid, int *status, int options);
-int kernel_execve(const char *path, const char *const *argv, const char *const *envp, bool user, struct pt_regs *regs);
+int kernel_execve(const char *path, const char *const *argv, const char *const *envp, struct pt_regs *regs);
 void send_sig(int sig, struct task_struct *t);
 void do_signal(struct pt_regs *regs);
 bool signal_pending(struct task_struct *t);

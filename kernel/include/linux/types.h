@@ -46,12 +46,12 @@ typedef struct cpumask { unsigned long bits[1]; } cpumask_t;
 typedef struct { unsigned long bits[1]; } nodemask_t;
 typedef struct { unsigned long pgd; } pgd_t;
 
-#define __init		__attribute__((section(".init.text"), noinline))
+#define __init		__attribute__((section(".init.text"), __noinline__))
 #define __initdata	__attribute__((section(".init.data")))
 #define __used		__attribute__((used))
 #define __packed	__attribute__((packed))
 #define __aligned(n)	__attribute__((aligned(n)))
-#define noinline	__attribute__((noinline))
+#define noinline	__attribute__((__noinline__))
 #define __noreturn	__attribute__((noreturn))
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
 #define __user

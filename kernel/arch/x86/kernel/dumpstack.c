@@ -83,7 +83,10 @@ void show_opcodes(struct pt_regs *regs)
 	}
 	printk("Code:");
 	for (int i = 0; i < OPCODE_BUFSIZE; i++)
-		pr_cont(i == PROLOGUE_SIZE ? " <%02x>" : " %02x", opcodes[i]);
+		if (i == PROLOGUE_SIZE)
+			pr_cont(" <%02x>", opcodes[i]);
+		else
+			pr_cont(" %02x", opcodes[i]);
 	pr_cont("\n");
 }
 

@@ -10,6 +10,8 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 {
 	unsigned long top = (unsigned long)next->stack + THREAD_SIZE;
 
+	if (next->thread.fsbase != prev->thread.fsbase)
+		wrmsrl(MSR_FS_BASE, next->thread.fsbase);
 	this_cpu_write(current_task, next);
 	this_cpu_write(cpu_current_top_of_stack, top);
 	this_cpu_ptr(&cpu_tss_rw)->x86_tss.sp0 = top;

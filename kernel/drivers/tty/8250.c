@@ -1,0 +1,130 @@
+/*
+ * The 16550 serial ports: ttyS0 is the console, ttyS1 the host's second channel. Mirrors Linux drivers/tty/serial/8250.
+ */
+#include <asm/processor.h>
+#include <linux/console.h>
+#include <linux/mm.h>
+#include "tty.h"
+
+#define UART_IER 1
+#define UART_FCR 2
+#define UART_LCR 3
+#define UART_MCR 4
+#define UART_LSR 5
+#define UART_SCR 7
+#define UART_LSR_DR 1
+#define UART_LSR_THRE 0x20
+
+static struct tty_struct ttys[2] = { { .port = 0x3f8, .irq = 4 }, { .port = 0x2f8, .irq = 3 } };
+
+struct tty_struct *tty_of(dev_t dev)
+{
+	unsigned int minor = dev & 0xff;
+
+	if (dev >> 8 == 5)
+		return &ttys[0];
+	return minor >= 64 && minor < 64 + ARRAY_SIZE(ttys) ? &ttys[minor - 64] : NULL;
+}
+
+void uart_put_char(struct tty_struct *tty, char c)
+{
+	/* bounded: a port that never drains must not hang a kernel that is about to say why it dies */
+	for (int i = 0; i < 100000 && !(inb(tty->port + UART_LSR) & UART_LSR_THRE); i++)
+		cpu_relax();
+	outb(tty->port, c);
+}
+
+static void receive(struct tty_struct *tty)
+{
+	static struct { bool held; char c; } pending[ARRAY_SIZE(ttys)];
+	typeof(pending[0]) *held = &pending[tty - ttys];
+
+	for (;;) {
+		if (!held->held) {
+			if (!(inb(tty->port + UART_LSR) & UART_LSR_DR))
+				return;
+			held->c = inb(tty->port);
+		}
+		held->held = !n_tty_receive_char(tty, held->c);
+		if (held->held) {
+			tty->throttled = true;
+			outb(tty->port + UART_IER, 0);
+			return;
+		}
+	}
+}
+
+void uart_unthrottle(struct tty_struct *tty)
+{
+	unsigned long flags = local_irq_save();
+
+	tty->throttled = false;
+	receive(tty);
+	if (!tty->throttled)
+		outb(tty->port + UART_IER, 1);
+	local_irq_restore(flags);
+}
+
+static void serial8250_interrupt(int irq)
+{
+	receive(irq == 4 ? &ttys[0] : &ttys[1]);
+}
+
+static bool present(u16 port)
+{
+	outb(port + UART_SCR, 0x5a);
+	return inb(port + UART_SCR) == 0x5a;
+}
+
+static void univ8250_console_write(struct console *con, const char *text, size_t n)
+{
+	for (; n--; text++) {
+		if (*text == '\n')
+			uart_put_char(&ttys[0], '\r');
+		uart_put_char(&ttys[0], *text);
+	}
+}
+static struct console univ8250_console = { .name = "ttyS", .write = univ8250_console_write };
+static bool console_wanted;
+
+static int console_setup(char *value)
+{
+	console_wanted |= !strncmp(value, "ttyS0", 5);
+	return 1;
+}
+__setup("console=", console_setup);
+
+/* The port is ready to print long before there are files. */
+void console_init(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ttys); i++) {
+		n_tty_init(&ttys[i]);
+		outb(ttys[i].port + UART_LCR, 0x80);
+		outb(ttys[i].port, 1);
+		outb(ttys[i].port + UART_IER, 0);
+		outb(ttys[i].port + UART_LCR, 3);
+		outb(ttys[i].port + UART_FCR, 7);
+		outb(ttys[i].port + UART_MCR, 0xb);
+	}
+	if (console_wanted && present(ttys[0].port))
+		register_console(&univ8250_console);
+}
+
+static int serial8250_init(void)
+{
+	static const char *const names[] = { "ttyS0", "ttyS1" };
+
+	pr_info("Serial: 8250/16550 driver, %d ports, IRQ sharing disabled\n", (int)ARRAY_SIZE(ttys));
+	for (size_t i = 0; i < ARRAY_SIZE(ttys); i++) {
+		if (!present(ttys[i].port))
+			continue;
+		pr_info("serial8250: %s at I/O 0x%x (irq = %d, base_baud = 115200) is a 16550A\n", names[i], ttys[i].port, ttys[i].irq);
+		register_chrdev_node(names[i], 4 << 8 | (64 + i), &tty_fops);
+		request_irq(ttys[i].irq, serial8250_interrupt);
+		outb(ttys[i].port + UART_IER, 1);
+	}
+	register_chrdev_node("console", 5 << 8 | 1, &tty_fops);
+	register_chrdev_node("tty", 5 << 8, &tty_fops);
+	return 0;
+}
+device_initcall(serial8250_init);

@@ -1,0 +1,131 @@
+/* The files of /proc that concern the whole system, and /proc/sys. Mirrors Linux fs/proc/{version,meminfo,uptime,...}.c and kernel/sysctl.c. */
+#include <asm/processor.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+
+extern unsigned long irq_counts[16], total_forks;
+extern atomic_long_t _totalram_pages;
+
+static int show_version(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%s", linux_banner);
+	return 0;
+}
+
+static int show_cmdline(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%s\n", saved_command_line);
+	return 0;
+}
+
+static int show_uptime(struct seq_file *m, void *data)
+{
+	u64 hundredths = sched_clock() / 10000000;
+
+	seq_printf(m, "%lu.%02lu 0.00\n", (unsigned long)(hundredths / 100), (unsigned long)(hundredths % 100));
+	return 0;
+}
+
+static int show_meminfo(struct seq_file *m, void *data)
+{
+	seq_printf(m, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\n", (unsigned long)_totalram_pages.counter << 2, nr_free_pages() << 2);
+	return 0;
+}
+
+static int show_interrupts(struct seq_file *m, void *data)
+{
+	seq_printf(m, "           CPU0       \n");
+	for (int i = 0; i < 16; i++)
+		if (irq_counts[i])
+			seq_printf(m, "%3d: %10lu    XT-PIC\n", i, irq_counts[i]);
+	return 0;
+}
+
+static int show_loadavg(struct seq_file *m, void *data)
+{
+	seq_printf(m, "0.00 0.00 0.00 %u/%d %lu\n", per_cpu(runqueues, 0).nr_running + 1, nr_threads, total_forks);
+	return 0;
+}
+
+static int show_mounts(struct seq_file *m, void *data)
+{
+	seq_printf(m, "rootfs / rootfs rw 0 0\n");
+	return 0;
+}
+
+static int show_filesystems(struct seq_file *m, void *data)
+{
+	seq_printf(m, "nodev\trootfs\n");
+	return 0;
+}
+
+static int show_tainted(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%lu\n", tainted_mask);
+	return 0;
+}
+
+/* Flags can be set, never cleared (Linux kernel/sysctl.c: proc_taint). */
+static int store_tainted(const char *text, size_t n, void *data)
+{
+	char *end;
+	unsigned long mask = simple_strtoul(text, &end, 0);
+
+	if (end == text || (*end && *end != '\n'))
+		return -EINVAL;
+	for (int i = 0; i < TAINT_FLAGS_COUNT; i++)
+		if (mask >> i & 1)
+			add_taint(i, LOCKDEP_STILL_OK);
+	return 0;
+}
+
+static int show_printk(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%d\t4\t1\t7\n", console_loglevel);
+	return 0;
+}
+
+static int store_printk(const char *text, size_t n, void *data)
+{
+	char *end;
+	long level = simple_strtol(text, &end, 0);
+
+	if (end == text || level < 0 || level > 15)
+		return -EINVAL;
+	console_loglevel = level;
+	return 0;
+}
+
+static int show_string(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%s\n", (const char *)data);
+	return 0;
+}
+
+static const struct text_file files[] = {
+	{ "/proc/version", 0444, show_version, NULL, NULL },
+	{ "/proc/cmdline", 0444, show_cmdline, NULL, NULL },
+	{ "/proc/uptime", 0444, show_uptime, NULL, NULL },
+	{ "/proc/meminfo", 0444, show_meminfo, NULL, NULL },
+	{ "/proc/interrupts", 0444, show_interrupts, NULL, NULL },
+	{ "/proc/loadavg", 0444, show_loadavg, NULL, NULL },
+	{ "/proc/mounts", 0444, show_mounts, NULL, NULL },
+	{ "/proc/filesystems", 0444, show_filesystems, NULL, NULL },
+	{ "/proc/sys/kernel/tainted", 0644, show_tainted, store_tainted, NULL },
+	{ "/proc/sys/kernel/printk", 0644, show_printk, store_printk, NULL },
+	{ "/proc/sys/kernel/osrelease", 0444, show_string, NULL, UTS_RELEASE },
+	{ "/proc/sys/kernel/version", 0444, show_string, NULL, UTS_VERSION },
+	{ "/proc/sys/kernel/ostype", 0444, show_string, NULL, "Linux" },
+	{ "/proc/sys/kernel/hostname", 0444, show_string, NULL, init_uts_ns.name.nodename },
+};
+
+static int proc_files_init(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		register_text_file(&files[i]);
+	register_sysctl_int("/proc/sys/kernel/panic", &panic_timeout);
+	register_sysctl_int("/proc/sys/kernel/panic_on_oops", &panic_on_oops);
+	register_sysctl_int("/proc/sys/kernel/panic_on_warn", &panic_on_warn);
+	return 0;
+}
+fs_initcall(proc_files_init);
