@@ -190,7 +190,6 @@ void start_kernel(void)
 	time_init();
 	console_init();
 	pr_notice("Kernel command line: %s\n", saved_command_line);
-	pr_info("Memory: %luK available\n", nr_free_pages() << 2);
 	proc_init();
 	local_irq_enable();
 	kernel_clone(NULL, kernel_init, NULL);

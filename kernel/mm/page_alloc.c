@@ -207,7 +207,6 @@ void mm_init(unsigned long start, unsigned long end)
 	for (int i = 0; i < e820_count; i++) {
 		struct e820_entry *e = &e820_table[i];
 
-		printk("BIOS-e820: [mem 0x%016lx-0x%016lx] %s\n", (unsigned long)e->addr, (unsigned long)(e->addr + e->size - 1), e->type == E820_RAM ? "usable" : "reserved");
 		if (e->type == E820_RAM && e->addr + e->size <= 1UL << 30)
 			max_pfn = max(max_pfn, (unsigned long)(e->addr + e->size) >> PAGE_SHIFT);
 	}

@@ -101,7 +101,8 @@ int test_taint(unsigned int flag);
 
 void oops_enter(void);
 void oops_exit(void);
-void dump_stack(void);
+void dump_stack_lvl(const char *log_lvl);
+#define dump_stack() dump_stack_lvl(KERN_DEFAULT)
 void dump_stack_print_info(const char *level);
 void show_regs_print_info(const char *level);
 

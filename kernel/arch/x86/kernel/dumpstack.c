@@ -148,10 +148,7 @@ static void printk_stack_address(unsigned long address, bool reliable, const cha
 {
 	char symbol[KSYM_SYMBOL_LEN];
 
-	if (reliable)
-		sprint_backtrace(symbol, address);
-	else
-		sprint_symbol(symbol, address);
+	sprint_backtrace(symbol, address);
 	printk("%s %s%s\n", log_lvl, reliable ? "" : "? ", symbol);
 }
 
@@ -207,10 +204,15 @@ void show_trace_log_lvl(struct task_struct *task, struct pt_regs *regs, unsigned
 	}
 }
 
-void dump_stack(void)
+static noinline void show_stack(const char *log_lvl)
 {
-	dump_stack_print_info(KERN_DEFAULT);
-	show_trace_log_lvl(current, NULL, (unsigned long *)__builtin_frame_address(0) + 1, KERN_DEFAULT);
+	show_trace_log_lvl(current, NULL, (unsigned long *)__builtin_frame_address(0) + 1, log_lvl);
+}
+
+noinline void dump_stack_lvl(const char *log_lvl)
+{
+	dump_stack_print_info(log_lvl);
+	show_stack(log_lvl);
 }
 
 unsigned long oops_begin(void)

@@ -21,6 +21,8 @@ u64 sched_clock(void)
 {
 	u64 cycles = rdtsc() - tsc_start;
 
+	if (!tsc_start) /* messages before the clock runs are stamped 0, as in Linux */
+		return 0;
 	return cycles / cpu_khz * 1000000 + cycles % cpu_khz * 1000000 / cpu_khz;
 }
 
