@@ -4,6 +4,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 
 #define NAME_MAX 255
 static struct kmem_cache *dentry_cache, *inode_cachep;
@@ -237,3 +238,5 @@ void vfs_caches_init(void)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		vfs_create(names[i], S_IFDIR | 0755);
 }
+EXPORT_SYMBOL(register_chrdev_node);
+EXPORT_SYMBOL(unregister_chrdev_node);

@@ -172,3 +172,7 @@ static int post_notifiers_setup(char *value)
 	return 1;
 }
 __setup("crash_kexec_post_notifiers", post_notifiers_setup);
+EXPORT_SYMBOL(panic);
+EXPORT_SYMBOL(warn_slowpath_fmt);
+EXPORT_SYMBOL(__stack_chk_fail);
+EXPORT_SYMBOL(add_taint);

@@ -5,6 +5,7 @@
 #include <asm/processor.h>
 #include <linux/console.h>
 #include <linux/kernel.h>
+#include <linux/module.h>
 #include <linux/printk_ringbuffer.h>
 #include <linux/sched.h>
 #include "internal.h"
@@ -129,3 +130,4 @@ static int quiet_setup(char *value)
 	return 1;
 }
 __setup("quiet", quiet_setup);
+EXPORT_SYMBOL(_printk);
