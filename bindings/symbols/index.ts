@@ -1,4 +1,22 @@
 /** `crashlab/symbols`: names and source lines for addresses. Needs no machine. */
+export {
+  decodePlace,
+  decodeStacktrace,
+  type KernelSymbols,
+  type NamedPlace,
+  type PlaceKind,
+} from "./decode.ts";
 export { ElfFile, type ElfSection, type ElfSymbol } from "./elf.ts";
+export {
+  type FunctionPlace,
+  type FunctionPlaces,
+  findFunctionPlaces,
+  formatFrames,
+  formatFunctionPlace,
+  parseFunctionOffset,
+  type SkippedPlace,
+  sourcePrefix,
+  stripPrefix,
+} from "./faddr2line.ts";
 export { LineTable, type SourceLine } from "./lines.ts";
 export { type SourceFrame, type SymbolMatch, SymbolTable } from "./table.ts";

@@ -53,13 +53,7 @@ export class SymbolTable {
 
   /** The function that an address lies in. */
   lookup(address: bigint): SymbolMatch | undefined {
-    let low = 0;
-    let high = this.#functions.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#functions[middle]?.address ?? 0n) <= address) low = middle + 1;
-      else high = middle;
-    }
+    const low = this.#upperBound(address);
     const next = this.#functions[low]?.address;
     let first = this.#functions[low - 1];
     if (first === undefined) return undefined;
@@ -86,6 +80,16 @@ export class SymbolTable {
   /** All symbols of a name, in the order of the file. */
   named(name: string): readonly ElfSymbol[] {
     return this.#byName.get(name) ?? [];
+  }
+
+  /** Distance from a symbol to the next one of its section: the size that kallsyms prints, padding included. */
+  span(symbol: ElfSymbol): number {
+    const address = this.elf.addressOf(symbol);
+    const next = this.#functions[this.#upperBound(address)];
+    const section = this.elf.sections[symbol.section];
+    if (next !== undefined && next.symbol.section === symbol.section) return Number(next.address - address);
+    if (section === undefined) return symbol.size;
+    return Number(BigInt(section.size) - (symbol.value - section.address));
   }
 
   /** Source line of an address. */
@@ -115,6 +119,18 @@ export class SymbolTable {
   /** Byte offset of a structure's member; undefined when the debug information has none. */
   memberOffset(structure: string, member: string): number | undefined {
     return this.#info.memberOffset(structure, member);
+  }
+
+  /** Index of the first function behind an address. */
+  #upperBound(address: bigint): number {
+    let low = 0;
+    let high = this.#functions.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#functions[middle]?.address ?? 0n) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   get #lines(): LineTable {
