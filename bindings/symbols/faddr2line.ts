@@ -74,7 +74,9 @@ export function formatFunctionPlace(place: FunctionPlace, prefix: string): strin
 export function formatFrames(frames: readonly SourceFrame[], prefix = ""): string[] {
   if (frames.length === 0) return ["?? ??:0"];
   return frames.map((frame, index) => {
-    const place = `${frame.function} at ${stripPrefix(frame.file, prefix)}:${frame.line}`;
+    // Code of no line, as the compiler's own is.
+    const line = frame.line === 0 ? "?" : frame.line;
+    const place = `${frame.function} at ${stripPrefix(frame.file, prefix)}:${line}`;
     return index === 0 ? place : ` (inlined by) ${place}`;
   });
 }
