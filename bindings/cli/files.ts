@@ -1,4 +1,4 @@
-/** Files and JSON of the command. */
+/** Files, JSON and help texts of the command. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CrashlabError } from "../error.ts";
@@ -30,6 +30,11 @@ export async function writeOutput(
     });
   }
   return path;
+}
+
+/** The examples at the end of a command's help. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
 }
 
 /** JSON with addresses (bigint) as "0x..." strings. */

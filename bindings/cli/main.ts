@@ -5,6 +5,7 @@ import { CrashlabError } from "../error.ts";
 import { bootCommand } from "./boot.ts";
 import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
+import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
 import { parseCommand } from "./parse.ts";
 
 /** Errors about what was given, as against what happened. */
@@ -25,7 +26,17 @@ const program = new Command("crashlab")
   .showHelpAfterError()
   .exitOverride();
 
-for (const command of [demoCommand(), bootCommand(), crashCommand(), faultsCommand(), parseCommand()]) {
+const commands: readonly Command[] = [
+  demoCommand(),
+  bootCommand(),
+  crashCommand(),
+  faultsCommand(),
+  parseCommand(),
+  decodeCommand(),
+  faddr2lineCommand(),
+  addr2lineCommand(),
+];
+for (const command of commands) {
   program.addCommand(command.exitOverride().showHelpAfterError());
 }
 
