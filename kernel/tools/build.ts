@@ -120,12 +120,12 @@ async function buildModule(name: string): Promise<void> {
   }
 }
 
-/** user/NAME.c -> a static program at 4 MiB, with the small C library of user/lib. */
-async function buildProgram(name: string, library: readonly string[]): Promise<Uint8Array> {
+/** user/NAME.c or user/NAME/*.c -> a static program at 4 MiB, with the small C library of user/lib. */
+async function buildProgram(name: string, objects: readonly string[]): Promise<Uint8Array> {
   const target = join(out, `user/${name}`);
   const options =
     "-static -nostdlib -z noexecstack -z max-page-size=4096 --image-base=0x400000 -e _start --build-id=none --no-rosegment -s";
-  await run("ld.lld", [...options.split(" "), ...library, object(`user/${name}.c`), "-o", target], root);
+  await run("ld.lld", [...options.split(" "), ...objects, "-o", target], root);
   return readFileSync(target);
 }
 
@@ -143,16 +143,18 @@ const elf: Elf = await linkKernel(kernelSources.map((source) => object(source)))
 await pool(modules, buildModule);
 
 const library: string[] = userSources.filter((source) => source.startsWith("user/lib/")).map((source) => object(source));
-const programs: string[] = userSources
-  .filter((source) => dirname(source) === "user" && source.endsWith(".c"))
-  .map((source) => basename(source, ".c"));
+const programs = new Map<string, string[]>();
+for (const source of userSources.filter((name) => !name.startsWith("user/lib/"))) {
+  const name = dirname(source) === "user" ? basename(source, ".c") : basename(dirname(source));
+  programs.set(name, [...(programs.get(name) ?? []), object(source)]);
+}
 const directory = (name: string): CpioEntry => ({ name, mode: 0o040755 });
 const entries: CpioEntry[] = [
   ...["bin", "dev", "etc", "lib", "lib/modules", "lib/modules/5.15.0", "proc", "root", "sys", "tmp"].map(directory),
   { name: "dev/console", mode: 0o020600, device: [5, 1] },
 ];
-for (const program of programs) {
-  const data = await buildProgram(program, library);
+for (const [program, objects] of programs) {
+  const data = await buildProgram(program, [...library, ...objects]);
   entries.push({ name: program === "init" ? "init" : `bin/${program}`, mode: 0o100755, data });
 }
 for (const name of modules) {
