@@ -37,7 +37,7 @@ export function decodePlace(place: NamedPlace, kernel: KernelSymbols, kind: Plac
   return frames.map((frame) => ({ ...frame, file: stripPrefix(frame.file, prefix) }));
 }
 
-const PLACE = /([A-Za-z_$.][\w$.]*)\+(0x[0-9a-f]+)\/(0x[0-9a-f]+)(?: \[([\w-]+)[^\]]*\])?/g;
+const PLACE = /([A-Za-z_$.][\w$.]*)\+(0x[0-9a-f]{1,12})\/(0x[0-9a-f]{1,12})(?: \[([\w-]+)[^\]]*\])?/g;
 const EXACT = /\bRIP:/;
 
 /**

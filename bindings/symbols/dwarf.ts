@@ -72,7 +72,7 @@ const IMPLICIT_CONST = 0x21;
 export class Unit {
   readonly version: number;
   readonly wide: boolean;
-  readonly root: Entry | undefined;
+  root: Entry | undefined;
   readonly #sections: InfoSections;
   readonly #start: number;
   readonly #first: number;
@@ -105,6 +105,8 @@ export class Unit {
     }
     if (this.#addressSize !== 8) throw new RangeError("address size");
     this.#first = reader.at;
+    // Once for the bases that it names, once more with them: its own values may be indexes from there.
+    this.root = this.#read(1)[0];
     this.root = this.#read(1)[0];
   }
 
@@ -265,7 +267,6 @@ export class Unit {
 
   #indexedString(index: number): string {
     const width = this.wide ? 8 : 4;
-    // The base of the root entry follows its name there: until it is known, the first contribution's.
     const base = Number(this.root?.attributes.get(At.stringOffsetsBase) ?? width * 2);
     const { stringOffsets, strings } = this.#sections;
     const reader = new Reader(stringOffsets, base + index * width, stringOffsets.length);

@@ -4,6 +4,7 @@
  */
 import { unzlibSync } from "fflate";
 import { CrashlabError } from "../error.ts";
+import { stringAt } from "./reader.ts";
 
 export interface ElfSection {
   readonly index: number;
@@ -35,6 +36,11 @@ const SHF_EXECINSTR = 4n;
 const ET_REL = 1;
 const R_X86_64_64 = 1;
 const R_X86_64_32 = 10;
+const COMPRESSION_ZLIB = 1;
+const COMPRESSION_HEADER = 24;
+/** Deflate packs no better than this. */
+const DEFLATE_RATIO = 1032;
+const UNPACKED_LIMIT = 2 ** 31 - 1;
 const KINDS = ["other", "object", "function", "section", "file"] as const;
 /** In a relocatable file each section of code gets addresses of its own: index times this. */
 export const SECTION_STRIDE = 0x1_0000_0000n;
@@ -50,8 +56,9 @@ export class ElfFile {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (bytes.length < 64 || this.#view.getUint32(0, false) !== 0x7f454c46)
-      throw bad("an ELF file", "another");
+    if (bytes.length < 64 || this.#view.getUint32(0, false) !== 0x7f454c46) {
+      throw bad("an ELF file", bytes.length === 0 ? "an empty one" : "something else");
+    }
     if (bytes[4] !== 2 || bytes[5] !== 1) throw bad("a 64-bit little-endian ELF file", `class ${bytes[4]}`);
     this.relocatable = this.#view.getUint16(16, true) === ET_REL;
     this.sections = this.#readSections();
@@ -66,7 +73,7 @@ export class ElfFile {
   content(name: string): Uint8Array | undefined {
     const section = this.section(name);
     if (section === undefined || section.type === SHT_NOBITS) return undefined;
-    const raw = this.#bytes.subarray(section.offset, section.offset + section.size);
+    const raw = this.#contents(section);
     const plain = (section.flags & SHF_COMPRESSED) === 0n ? raw : decompress(raw);
     return this.relocatable ? this.#relocate(section, plain.slice()) : plain;
   }
@@ -106,24 +113,20 @@ export class ElfFile {
         throw bad(`section ${header.index} inside the file`, `${header.size} bytes at ${header.offset}`);
       }
     }
-    const strings = headers[names];
-    return headers.map(({ nameAt, ...section }) => ({
-      ...section,
-      name: strings === undefined ? "" : this.#string(strings.offset + nameAt, strings.offset + strings.size),
-    }));
+    const strings = this.#contents(headers[names]);
+    return headers.map(({ nameAt, ...section }) => ({ ...section, name: stringAt(strings, nameAt) }));
   }
 
   #readSymbols(): ElfSymbol[] {
     const table = this.sections.find((section) => section.type === SHT_SYMTAB);
-    const strings = table === undefined ? undefined : this.sections[table.link];
-    if (table === undefined || strings === undefined) return [];
+    if (table === undefined) return [];
+    const strings = this.#contents(this.sections[table.link]);
     const view = this.#view;
-    const end = strings.offset + strings.size;
     return Array.from({ length: Math.floor(table.size / 24) }, (_, index) => {
       const at = table.offset + index * 24;
       const info = view.getUint8(at + 4);
       return {
-        name: this.#string(strings.offset + view.getUint32(at, true), end),
+        name: stringAt(strings, view.getUint32(at, true)),
         value: view.getBigUint64(at + 8, true),
         size: Number(view.getBigUint64(at + 16, true)),
         kind: KINDS[info & 15] ?? "other",
@@ -135,14 +138,17 @@ export class ElfFile {
 
   #relocate(section: ElfSection, content: Uint8Array): Uint8Array {
     const target = new DataView(content.buffer, content.byteOffset, content.byteLength);
+    // Sound tables do not overlap, so that all of them together are no longer than the file.
+    let left = this.#bytes.length;
     for (const rela of this.sections) {
       if (rela.type !== SHT_RELA || rela.info !== section.index) continue;
-      for (let at = rela.offset; at + 24 <= rela.offset + rela.size; at += 24) {
+      for (let at = rela.offset; at + 24 <= rela.offset + rela.size && left >= 24; at += 24) {
+        left -= 24;
         const offset = Number(this.#view.getBigUint64(at, true));
         const info = this.#view.getBigUint64(at + 8, true);
         const addend = this.#view.getBigInt64(at + 16, true);
         const symbol = this.symbols[Number(info >> 32n)];
-        if (symbol === undefined || offset + 8 > content.length + 4) continue;
+        if (symbol === undefined) continue;
         const base = this.isCode(symbol.section) ? this.addressOf(symbol) : symbol.value;
         const value = BigInt.asUintN(64, base + addend);
         const type = Number(info & 0xffffffffn);
@@ -155,23 +161,33 @@ export class ElfFile {
     return content;
   }
 
-  #string(at: number, end: number): string {
-    let stop = at;
-    while (stop < end && this.#bytes[stop] !== 0) stop++;
-    return new TextDecoder().decode(this.#bytes.subarray(at, stop));
+  /** Bytes of a section as they are in the file; none for one that is not in it. */
+  #contents(
+    section: { readonly type: number; readonly offset: number; readonly size: number } | undefined,
+  ): Uint8Array {
+    if (section === undefined || section.type === SHT_NOBITS) return new Uint8Array(0);
+    return this.#bytes.subarray(section.offset, section.offset + section.size);
   }
 }
 
-/** SHF_COMPRESSED: a 24-byte header, then a zlib stream. */
+/** SHF_COMPRESSED: a header with type and unpacked size, then a zlib stream. */
 function decompress(raw: Uint8Array): Uint8Array {
-  const type = new DataView(raw.buffer, raw.byteOffset, raw.byteLength).getUint32(0, true);
-  if (type !== 1) throw bad("a section packed with zlib", `compression type ${type}`);
+  if (raw.length < COMPRESSION_HEADER) throw bad("a packed section with a header", `${raw.length} bytes`);
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const type = view.getUint32(0, true);
+  const size = Number(view.getBigUint64(8, true));
+  if (type !== COMPRESSION_ZLIB) throw bad("a section packed with zlib", `compression type ${type}`);
+  if (size > Math.min(raw.length * DEFLATE_RATIO, UNPACKED_LIMIT)) {
+    throw bad("a packed section of a credible size", `${size} bytes from ${raw.length}`);
+  }
   try {
-    return unzlibSync(raw.subarray(24));
+    return unzlibSync(raw.subarray(COMPRESSION_HEADER), { out: new Uint8Array(size) });
   } catch (cause) {
-    throw new CrashlabError("bad-kernel", "expected a zlib stream in a packed section, found damage", {
-      cause,
-    });
+    throw new CrashlabError(
+      "bad-kernel",
+      "expected a zlib stream in a packed section, found damage; copy the file again",
+      { cause },
+    );
   }
 }
 

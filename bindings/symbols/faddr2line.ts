@@ -29,7 +29,7 @@ export interface FunctionPlaces {
 
 /** `function+offset[/size]` in parts; numbers are decimal or 0x. Throws `bad-option` for another form. */
 export function parseFunctionOffset(text: string): { symbol: string; offset: number; size?: number } {
-  const match = /^(.+)\+(0x[0-9a-f]+|\d+)(?:\/(0x[0-9a-f]+|\d+))?$/i.exec(text.trim());
+  const match = /^(.+)\+(0x[0-9a-f]{1,12}|\d{1,15})(?:\/(0x[0-9a-f]{1,12}|\d{1,15}))?$/i.exec(text.trim());
   const [, symbol, offset, size] = match ?? [];
   if (symbol === undefined || offset === undefined) {
     throw new CrashlabError(

@@ -28,7 +28,7 @@ interface Sequence {
   readonly low: bigint;
   readonly high: bigint;
   readonly unit: Unit;
-  /** Its part of the line program in .debug_line. */
+  /** Where its part of the unit's line program begins in .debug_line, and where the program ends. */
   readonly start: number;
   readonly end: number;
   rows?: readonly Row[];
@@ -97,12 +97,13 @@ export class LineTable {
     const unit = { minimum, lineBase, lineRange, opcodeBase, operandCounts, files };
     while (reader.left > 0) {
       const start = reader.at;
+      const end = start + reader.left;
       let low: bigint | undefined;
       const high = runSequence(reader, unit, (address) => {
         low ??= address;
       });
       if (low === undefined || high === undefined || high <= low) continue;
-      this.#sequences.push({ low, high, unit, start, end: reader.at });
+      this.#sequences.push({ low, high, unit, start, end });
     }
   }
 }
