@@ -149,8 +149,7 @@ struct dentry *vfs_lookup(const char *path)
 	return walk(path, NULL, NULL);
 }
 
-/* Makes an entry that is not there yet. */
-struct dentry *vfs_create(const char *path, umode_t mode)
+static struct dentry *create(const char *path, umode_t mode, bool kernel)
 {
 	struct dentry *dir, *child;
 	const char *last;
@@ -161,8 +160,22 @@ struct dentry *vfs_create(const char *path, umode_t mode)
 		return dir;
 	if (find_child(dir, last, length))
 		return ERR_PTR(-EEXIST);
+	if (!kernel && !(dir->d_inode->i_mode & 0222))
+		return ERR_PTR(-EACCES);
 	child = d_add_child(dir, last, mode);
 	return child ? child : ERR_PTR(-ENOMEM);
+}
+
+/* Makes an entry that is not there yet. */
+struct dentry *vfs_create(const char *path, umode_t mode)
+{
+	return create(path, mode, false);
+}
+
+/* The same in directories that programs can't change: /proc and /sys. */
+struct dentry *kernel_create(const char *path, umode_t mode)
+{
+	return create(path, mode, true);
 }
 
 int vfs_unlink(const char *path, bool directory)
@@ -173,6 +186,8 @@ int vfs_unlink(const char *path, bool directory)
 		return PTR_ERR(dentry);
 	if (dentry == rootfs_root)
 		return -EBUSY;
+	if (!(dentry->d_parent->d_inode->i_mode & 0222))
+		return -EACCES;
 	if (S_ISDIR(dentry->d_inode->i_mode) != directory)
 		return directory ? -ENOTDIR : -EISDIR;
 	if (!list_empty(&dentry->d_subdirs))
@@ -227,7 +242,7 @@ void unregister_chrdev_node(const char *name)
 
 void vfs_caches_init(void)
 {
-	static const char *const names[] = { "/dev", "/proc", "/sys", "/tmp", "/root" };
+	static const struct { const char *name; umode_t mode; } dirs[] = { { "/dev", 0755 }, { "/proc", 0555 }, { "/sys", 0555 }, { "/tmp", 0777 }, { "/root", 0700 } };
 
 	dentry_cache = kmem_cache_create("dentry", sizeof(struct dentry), 8, 0, NULL);
 	inode_cachep = kmem_cache_create("inode_cache", sizeof(struct inode), 8, 0, NULL);
@@ -235,8 +250,8 @@ void vfs_caches_init(void)
 	rootfs_sb.s_root = rootfs_mnt.mnt_root = rootfs_root;
 	init_fs.root = init_fs.pwd = (struct path){ &rootfs_mnt, rootfs_root };
 	rootfs_root->d_count += 2;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		vfs_create(names[i], S_IFDIR | 0755);
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		vfs_create(dirs[i].name, S_IFDIR | dirs[i].mode);
 }
 EXPORT_SYMBOL(register_chrdev_node);
 EXPORT_SYMBOL(unregister_chrdev_node);

@@ -110,11 +110,11 @@ int register_text_file(const struct text_file *f)
 			continue;
 		memcpy(path, f->path, i);
 		path[i] = 0;
-		dentry = vfs_create(path, S_IFDIR | 0555);
+		dentry = kernel_create(path, S_IFDIR | 0555);
 		if (IS_ERR(dentry) && PTR_ERR(dentry) != -EEXIST)
 			return PTR_ERR(dentry);
 	}
-	dentry = vfs_create(f->path, S_IFREG | f->mode);
+	dentry = kernel_create(f->path, S_IFREG | f->mode);
 	if (IS_ERR(dentry))
 		return PTR_ERR(dentry);
 	dentry->d_inode->i_fop = &text_file_operations;

@@ -81,6 +81,7 @@ struct file_operations {
 #define O_CLOEXEC 02000000
 struct dentry *vfs_lookup(const char *path);
 struct dentry *vfs_create(const char *path, umode_t mode);
+struct dentry *kernel_create(const char *path, umode_t mode);
 int vfs_unlink(const char *path, bool directory);
 struct dentry *d_add_child(struct dentry *parent, const char *name, umode_t mode);
 void d_remove(struct dentry *dentry);
