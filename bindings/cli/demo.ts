@@ -1,11 +1,12 @@
 /** `crashlab demo`: boot, break, oops, panic: the whole story in one command. */
 import { join } from "node:path";
 import { Command } from "commander";
+import { loadGuest } from "#assets";
 import { faults } from "../faults/catalogue.ts";
 import { boot } from "../machine/machine.ts";
 import { Notify } from "../panic/notifiers.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
-import type { TraceFrame } from "../report/types.ts";
+import type { CodeLocation } from "../report/types.ts";
 import { toJson, writeOutput } from "./files.ts";
 
 export function demoCommand(): Command {
@@ -21,7 +22,7 @@ async function runDemo(options: { out: string }): Promise<void> {
   await using machine = await boot({ onConsole: (line) => console.log(line) });
 
   heading("a driver dereferences NULL + 8: the process dies, the shell lives");
-  const oops = await machine.inject(faults.nullDereference({ access: "write", offset: 8 }));
+  await machine.inject(faults.nullDereference({ access: "write", offset: 8 }));
   const { stdout } = await machine.exec("cat /proc/sys/kernel/tainted");
   console.log(`\nthe shell lives: /proc/sys/kernel/tainted is ${stdout.trim()}`);
 
@@ -38,8 +39,10 @@ async function runDemo(options: { out: string }): Promise<void> {
   const panic = await machine.inject(faults.nullDereference({ access: "write", offset: 8 }));
 
   heading("what the report says");
-  console.log(oops.report.title);
-  for (const frame of oops.report.trace) console.log(`  ${describeFrame(frame)}`);
+  console.log(panic.report.title);
+  const { rip, trace } = panic.report;
+  if (rip !== undefined) console.log(`  ${describePlace(rip)}`);
+  for (const frame of trace) console.log(`  ${frame.reliable ? "" : "? "}${describePlace(frame)}`);
   console.log(`panic: ${machine.panic?.title ?? "none"}`);
   const { exception } = panic.truth;
   if (exception !== undefined) {
@@ -48,10 +51,15 @@ async function runDemo(options: { out: string }): Promise<void> {
         `cr2 0x${exception.cr2.toString(16)}, at instruction ${exception.time}`,
     );
   }
+  const vmcore = await machine.kdump.capture();
+  await writeOutput(options.out, "vmlinux", await loadGuest("vmlinux"));
+  await writeOutput(options.out, "mydriver.ko", await loadGuest("modules/mydriver.ko"));
+  await vmcore.save(join(options.out, "vmcore"));
   const reports = { schema: SCHEMA_VERSION, reports: machine.reports };
   await writeOutput(options.out, "console.log", `${machine.consoleLog.join("\n")}\n`);
   await writeOutput(options.out, "report.json", `${toJson(reports)}\n`);
-  console.log(`\nfiles: ${join(options.out, "console.log")}, ${join(options.out, "report.json")}`);
+  console.log(`\nin ${options.out}: console.log report.json vmcore vmlinux mydriver.ko`);
+  console.log(`try: crash ${join(options.out, "vmlinux")} ${join(options.out, "vmcore")}`);
   console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
@@ -59,8 +67,11 @@ function heading(text: string): void {
   console.log(`\n=== ${text}\n`);
 }
 
-function describeFrame(frame: TraceFrame): string {
-  const module = frame.module === undefined ? "" : ` [${frame.module}]`;
-  const offset = `+0x${(frame.offset ?? 0).toString(16)}/0x${(frame.size ?? 0).toString(16)}`;
-  return `${frame.reliable ? "" : "? "}${frame.symbol ?? `0x${frame.address?.toString(16)}`}${offset}${module}`;
+/** symbol+offset/size [module] (file:line), and what it is inlined into. */
+function describePlace(place: CodeLocation): string {
+  const module = place.module === undefined ? "" : ` [${place.module}]`;
+  const offset = `+0x${(place.offset ?? 0).toString(16)}/0x${(place.size ?? 0).toString(16)}`;
+  const lines = (place.inlined ?? [place]).map(({ file, line }) => `${file}:${line}`);
+  const source = place.file === undefined ? "" : ` (${lines.join(" ")})`;
+  return `${place.symbol ?? `0x${place.address?.toString(16)}`}${offset}${module}${source}`;
 }

@@ -9,11 +9,14 @@ import type { Snapshot } from "../core/snapshot.ts";
 import { CrashlabError } from "../error.ts";
 import { PanicNotifiers } from "../panic/notifiers.ts";
 import { ReportStream } from "../report/parse.ts";
+import { withSourceLines } from "../report/source_lines.ts";
 import type { CrashReport } from "../report/types.ts";
-import { SymbolTable } from "../symbols/table.ts";
+import { decodePlace } from "../symbols/decode.ts";
+import type { SymbolTable } from "../symbols/table.ts";
 import { Kdump } from "../vmcore/kdump.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter } from "./events.ts";
+import { KernelFiles } from "./kernel_files.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
 import { type BootProtocol, loadKernel } from "./loaders/kernel.ts";
 
@@ -36,6 +39,8 @@ export interface BootOptions {
   readonly kernel?: Uint8Array;
   /** By default crashlab's initramfs with crashlab's kernel, nothing with another. */
   readonly initrd?: Uint8Array;
+  /** The .ko files that the guest may load, by module name, for source lines; crashlab's own need not be given. */
+  readonly modules?: { readonly [name: string]: Uint8Array };
   readonly protocol?: BootProtocol;
   /** Unix time in seconds of the real-time clock at power-on. */
   readonly startSeconds?: number;
@@ -106,8 +111,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   readonly kdump: Kdump;
   readonly #doorbell: Doorbell;
   readonly #image: BootImage;
-  readonly #kernel: Uint8Array;
-  #symbols: SymbolTable | undefined;
+  readonly #files: KernelFiles;
   #decoder = new TextDecoder();
   #execDecoder = new TextDecoder();
   #line = "";
@@ -120,11 +124,11 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #panicked: CrashReport | undefined;
   #busy = false;
 
-  private constructor(core: Core, image: BootImage, kernel: Uint8Array) {
+  private constructor(core: Core, image: BootImage, files: KernelFiles) {
     super();
     this.core = core;
     this.#image = image;
-    this.#kernel = kernel;
+    this.#files = files;
     this.kdump = new Kdump(
       core,
       () => this.symbols,
@@ -155,7 +159,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       ...(startSeconds === undefined ? {} : { startSeconds }),
     });
     core.start(image);
-    const machine = new Machine(core, image, kernel);
+    const machine = new Machine(core, image, new KernelFiles(kernel, options.modules, own));
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
     if (own) {
@@ -172,8 +176,15 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** Symbols of the kernel that was booted. Throws `bad-kernel` when its file is not ELF. */
   get symbols(): SymbolTable {
-    this.#symbols ??= SymbolTable.fromElf(this.#kernel);
-    return this.#symbols;
+    return this.#files.vmlinux;
+  }
+
+  /** A report of this machine with source lines, as far as there are symbols for it. */
+  async decode(report: CrashReport): Promise<CrashReport> {
+    const kernel = await this.#files.symbols(report.modules.map((module) => module.name));
+    return kernel === undefined
+      ? report
+      : withSourceLines(report, (place, kind) => decodePlace(place, kernel, kind));
   }
 
   /** Guest nanoseconds since power-on. */
@@ -263,7 +274,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     }
     const kernelExceptions = this.core.exceptions().filter((exception) => exception.cpl !== 3);
     return {
-      report,
+      report: await this.decode(report),
       truth: { exception: kernelExceptions.at(-1), time: this.time },
       console: this.#lines.slice(firstLine),
     };
@@ -296,7 +307,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** Another machine in the same state, sharing pages until one of the two writes them. */
   async fork(): Promise<Machine> {
-    const child = new Machine(await this.core.fork(), this.#image, this.#kernel);
+    const child = new Machine(await this.core.fork(), this.#image, this.#files);
     child.#ready = this.#ready;
     return child;
   }

@@ -1,4 +1,5 @@
 /** What the parser makes of a kernel log: plain data, ready for JSON. Addresses are bigint. */
+import type { SourceFrame } from "../symbols/table.ts";
 
 /** Version of the JSON form of a CrashReport; a new field is minor, a changed one major. */
 export const SCHEMA_VERSION = "1.0";
@@ -32,6 +33,11 @@ export interface CodeLocation {
   readonly module?: string;
   /** Raw address, when the log has one. */
   readonly address?: bigint;
+  /** Source position, when the report has been decoded with the kernel's symbols. */
+  readonly file?: string;
+  readonly line?: number;
+  /** When the place is in inlined functions: these, innermost first, then the one that has the code. */
+  readonly inlined?: readonly SourceFrame[];
 }
 
 export interface InstructionPointer extends CodeLocation {

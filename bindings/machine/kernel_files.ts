@@ -1,0 +1,47 @@
+/** The files that a machine runs: its kernel and its modules, for their symbols. */
+import { loadGuest } from "#assets";
+import { CrashlabError } from "../error.ts";
+import type { KernelSymbols } from "../symbols/decode.ts";
+import { SymbolTable } from "../symbols/table.ts";
+
+/** Modules that come with crashlab. */
+const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver"]);
+
+/** The kernel that runs and its modules, as files; their symbols are read when asked for. */
+export class KernelFiles {
+  readonly #kernel: Uint8Array;
+  readonly #given: ReadonlyMap<string, Uint8Array>;
+  readonly #own: boolean;
+  #vmlinux: SymbolTable | undefined;
+  readonly #modules = new Map<string, SymbolTable>();
+
+  constructor(kernel: Uint8Array, given: { readonly [name: string]: Uint8Array } = {}, own: boolean) {
+    this.#kernel = kernel;
+    this.#given = new Map(Object.entries(given));
+    this.#own = own;
+  }
+
+  get vmlinux(): SymbolTable {
+    this.#vmlinux ??= SymbolTable.fromElf(this.#kernel);
+    return this.#vmlinux;
+  }
+
+  /** Symbols of the kernel and of these modules; undefined when the kernel's file has none. */
+  async symbols(modules: readonly string[]): Promise<KernelSymbols | undefined> {
+    try {
+      for (const name of modules) await this.#load(name);
+      return { vmlinux: this.vmlinux, modules: this.#modules };
+    } catch (error) {
+      if (error instanceof CrashlabError && error.code === "bad-kernel") return undefined;
+      throw error;
+    }
+  }
+
+  async #load(name: string): Promise<void> {
+    if (this.#modules.has(name)) return;
+    // The name comes from the guest: only what the build made may be asked for.
+    const built = this.#own && OWN_MODULES.has(name);
+    const bytes = this.#given.get(name) ?? (built ? await loadGuest(`modules/${name}.ko`) : undefined);
+    if (bytes !== undefined) this.#modules.set(name, SymbolTable.fromElf(bytes));
+  }
+}
