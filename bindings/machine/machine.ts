@@ -21,9 +21,9 @@ import type { BootImage } from "./loaders/boot_image.ts";
 import { type BootProtocol, loadKernel } from "./loaders/kernel.ts";
 
 const MIB = 1024 * 1024;
-const SLICE = 500_000;
+const SLICE = 20_000;
 /** Slices after which the host's event loop has its turn. */
-const SLICES_BETWEEN_YIELDS = 20;
+const SLICES_BETWEEN_YIELDS = 500;
 const RECORD_SEPARATOR = "\u001e";
 const CONSOLE = 0;
 const EXEC = 1;
