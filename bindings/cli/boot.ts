@@ -3,7 +3,7 @@ import { Command } from "commander";
 import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import { Machine, parseMemory } from "../machine/machine.ts";
-import { readInput } from "./files.ts";
+import { examples, readInput } from "./files.ts";
 
 interface Options {
   readonly kernel?: string;
@@ -23,6 +23,14 @@ export function bootCommand(): Command {
     .option("--memory <size>", "guest memory", "128M")
     .option("--smp <cpus>", "number of CPUs", "1")
     .option("--protocol <name>", "auto, linux64, pvh or multiboot", "auto")
+    .addHelpText(
+      "after",
+      examples(
+        "crashlab boot",
+        "crashlab boot --memory 256M --append panic_on_oops=1",
+        "crashlab boot --kernel bzImage --initrd initrd.img",
+      ),
+    )
     .action(runBoot);
 }
 

@@ -1,14 +1,17 @@
 /** `crashlab crash` and `crashlab faults`: break the guest in a known way and keep what it left. */
 import { Command } from "commander";
+import { CrashlabError } from "../error.ts";
 import { catalogue, findFault } from "../faults/catalogue.ts";
 import { Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
-import { toJson, writeOutput } from "./files.ts";
+import { writeEvidence } from "./evidence.ts";
+import { examples, toJson } from "./files.ts";
 
 export function faultsCommand(): Command {
   return new Command("faults")
     .description("list the faults that can be provoked")
     .option("--json", "print JSON")
+    .addHelpText("after", examples("crashlab faults", "crashlab faults --json"))
     .action((options: { json?: boolean }) => {
       if (options.json) {
         const faults = catalogue.map(({ name, summary }) => ({ name, summary }));
@@ -19,6 +22,7 @@ export function faultsCommand(): Command {
 
 interface Options {
   readonly panicOnOops?: boolean;
+  readonly kdump?: string;
   readonly out?: string;
   readonly json?: boolean;
   readonly memory: string;
@@ -27,18 +31,33 @@ interface Options {
 
 export function crashCommand(): Command {
   return new Command("crash")
-    .description("boot, provoke a fault, print the kernel's report")
+    .description("boot, provoke a fault, print what the kernel printed")
     .argument("<fault>", "a name of `crashlab faults`")
     .option("--panic-on-oops", "set kernel.panic_on_oops first")
+    .option("--kdump <way>", "host: memory as vmcore, read from outside; needs --out")
     .option("--out <folder>", "write console.log, report.json and truth.json there")
     .option("--json", "print the report as JSON")
     .option("--memory <size>", "guest memory", "128M")
     .option("--append <words>", "words for the kernel command line")
+    .addHelpText(
+      "after",
+      examples(
+        "crashlab crash null-dereference",
+        "crashlab crash null-dereference --panic-on-oops --kdump host --out crash1",
+        "crashlab crash null-dereference --json",
+      ),
+    )
     .action(runCrash);
 }
 
 async function runCrash(name: string, options: Options): Promise<void> {
   const fault = findFault(name);
+  if (options.kdump !== undefined && options.kdump !== "host") {
+    throw new CrashlabError("bad-option", `expected --kdump host, found "${options.kdump}"`);
+  }
+  if (options.kdump !== undefined && options.out === undefined) {
+    throw new CrashlabError("bad-option", "expected --out with --kdump, found none; name a folder");
+  }
   await using machine = await Machine.boot({
     memory: options.memory,
     ...(options.append === undefined ? {} : { cmdline: options.append }),
@@ -47,12 +66,7 @@ async function runCrash(name: string, options: Options): Promise<void> {
   const crash = await machine.inject(fault);
   const document = { schema: SCHEMA_VERSION, report: crash.report, truth: crash.truth };
   console.log(options.json ? toJson(document) : crash.console.join("\n"));
-  if (options.out === undefined) return;
-  await writeOutput(options.out, "console.log", `${machine.consoleLog.join("\n")}\n`);
-  await writeOutput(
-    options.out,
-    "report.json",
-    `${toJson({ schema: SCHEMA_VERSION, reports: machine.reports })}\n`,
-  );
-  await writeOutput(options.out, "truth.json", `${toJson({ schema: SCHEMA_VERSION, truth: crash.truth })}\n`);
+  if (options.out !== undefined) {
+    await writeEvidence(options.out, machine, crash, options.kdump !== undefined);
+  }
 }

@@ -1,18 +1,18 @@
 /** `crashlab demo`: boot, break, oops, panic: the whole story in one command. */
 import { join } from "node:path";
 import { Command } from "commander";
-import { loadGuest } from "#assets";
 import { faults } from "../faults/catalogue.ts";
 import { boot } from "../machine/machine.ts";
 import { Notify } from "../panic/notifiers.ts";
-import { SCHEMA_VERSION } from "../report/index.ts";
 import type { CodeLocation } from "../report/types.ts";
-import { toJson, writeOutput } from "./files.ts";
+import { writeEvidence } from "./evidence.ts";
+import { examples } from "./files.ts";
 
 export function demoCommand(): Command {
   return new Command("demo")
     .description("boot, crash a driver, let the oops become a panic, and show what is left")
     .option("--out <folder>", "where the files go", ".crashlab/demo")
+    .addHelpText("after", examples("crashlab demo", "crashlab demo --out /tmp/crash"))
     .action(runDemo);
 }
 
@@ -51,14 +51,8 @@ async function runDemo(options: { out: string }): Promise<void> {
         `cr2 0x${exception.cr2.toString(16)}, at instruction ${exception.time}`,
     );
   }
-  const vmcore = await machine.kdump.capture();
-  await writeOutput(options.out, "vmlinux", await loadGuest("vmlinux"));
-  await writeOutput(options.out, "mydriver.ko", await loadGuest("modules/mydriver.ko"));
-  await vmcore.save(join(options.out, "vmcore"));
-  const reports = { schema: SCHEMA_VERSION, reports: machine.reports };
-  await writeOutput(options.out, "console.log", `${machine.consoleLog.join("\n")}\n`);
-  await writeOutput(options.out, "report.json", `${toJson(reports)}\n`);
-  console.log(`\nin ${options.out}: console.log report.json vmcore vmlinux mydriver.ko`);
+  const names = await writeEvidence(options.out, machine, panic, true);
+  console.log(`\nin ${options.out}: ${names.join(" ")}`);
   console.log(`try: crash ${join(options.out, "vmlinux")} ${join(options.out, "vmcore")}`);
   console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
 }

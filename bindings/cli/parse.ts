@@ -2,13 +2,14 @@
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
 import { parseReports, SCHEMA_VERSION } from "../report/index.ts";
-import { readInput, toJson } from "./files.ts";
+import { examples, readInput, toJson } from "./files.ts";
 
 export function parseCommand(): Command {
   return new Command("parse")
     .description("find crash reports in a kernel log (dmesg, serial console, journal); prints JSON")
     .argument("[log]", "file to read; standard input by default")
     .option("--titles", "print one title a line instead of JSON")
+    .addHelpText("after", examples("crashlab parse dmesg.txt", "dmesg | crashlab parse --titles"))
     .action(async (path: string | undefined, options: { titles?: boolean }) => {
       const log =
         path === undefined ? await text(process.stdin) : new TextDecoder().decode(await readInput(path));
