@@ -30,8 +30,12 @@ const COMMON: readonly string[] = [TARGET, "-c", "-gdwarf-4", ...REPRODUCIBLE];
 const C: readonly string[] = [
   ...COMMON,
   ...INCLUDE,
-  ..."-std=gnu11 -O2 -ffreestanding -nostdinc -fno-builtin -fno-pie -fno-pic -fno-common -mgeneral-regs-only".split(" "),
-  ..."-fno-strict-aliasing -fwrapv -fno-delete-null-pointer-checks -fcf-protection=none -fno-jump-tables".split(" "),
+  ..."-std=gnu11 -O2 -ffreestanding -nostdinc -fno-builtin -fno-pie -fno-pic -fno-common -mgeneral-regs-only".split(
+    " ",
+  ),
+  ..."-fno-strict-aliasing -fwrapv -fno-delete-null-pointer-checks -fcf-protection=none -fno-jump-tables".split(
+    " ",
+  ),
   ..."-fno-addrsig -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -Wno-unused-parameter".split(" "),
   "-Wno-sign-compare",
 ];
@@ -97,7 +101,11 @@ async function linkKernel(objects: readonly string[]): Promise<Elf> {
     await run("clang", [TARGET, "-c", tables, "-o", `${tables}.o`], root);
     const options =
       "-static -nostdlib -z noexecstack -z norelro -z max-page-size=4096 --orphan-handling=error --build-id=sha1 --no-gc-sections";
-    await run("ld.lld", [...options.split(" "), "-T", "vmlinux.lds", ...objects, `${tables}.o`, "-o", image], root);
+    await run(
+      "ld.lld",
+      [...options.split(" "), "-T", "vmlinux.lds", ...objects, `${tables}.o`, "-o", image],
+      root,
+    );
     elf = new Elf(readFileSync(image));
   }
   throw new Error("kallsyms: expected stable addresses after 6 links, found them still moving");
@@ -114,7 +122,14 @@ async function buildModule(name: string): Promise<void> {
   for (let pass = 0; pass < 2; pass++) {
     writeFileSync(tables, moduleTables(elf));
     await run("clang", [TARGET, "-c", tables, "-o", `${tables}.o`], root);
-    const link = ["-r", "-T", "module.lds", "--build-id=sha1", `${tables}.o`, ...sources.map((source) => object(source))];
+    const link = [
+      "-r",
+      "-T",
+      "module.lds",
+      "--build-id=sha1",
+      `${tables}.o`,
+      ...sources.map((source) => object(source)),
+    ];
     await run("ld.lld", [...link, "-o", target], root);
     elf = new Elf(readFileSync(target));
   }
@@ -142,7 +157,9 @@ await pool([...kernelSources, ...userSources], async (source) => {
 const elf: Elf = await linkKernel(kernelSources.map((source) => object(source)));
 await pool(modules, buildModule);
 
-const library: string[] = userSources.filter((source) => source.startsWith("user/lib/")).map((source) => object(source));
+const library: string[] = userSources
+  .filter((source) => source.startsWith("user/lib/"))
+  .map((source) => object(source));
 const programs = new Map<string, string[]>();
 for (const source of userSources.filter((name) => !name.startsWith("user/lib/"))) {
   const name = dirname(source) === "user" ? basename(source, ".c") : basename(dirname(source));
@@ -150,7 +167,9 @@ for (const source of userSources.filter((name) => !name.startsWith("user/lib/"))
 }
 const directory = (name: string): CpioEntry => ({ name, mode: 0o040755 });
 const entries: CpioEntry[] = [
-  ...["bin", "dev", "etc", "lib", "lib/modules", "lib/modules/5.15.0", "proc", "root", "sys", "tmp"].map(directory),
+  ...["bin", "dev", "etc", "lib", "lib/modules", "lib/modules/5.15.0", "proc", "root", "sys", "tmp"].map(
+    directory,
+  ),
   { name: "dev/console", mode: 0o020600, device: [5, 1] },
 ];
 for (const [program, objects] of programs) {
@@ -164,13 +183,28 @@ for (const name of modules) {
 writeFileSync(join(out, "initramfs.cpio"), writeCpio(entries));
 
 const map: string = kallsymsOf(elf)
-  .map((symbol) => `${symbol.value.toString(16).padStart(16, "0")} ${symbol.type === 2 ? "T" : "D"} ${symbol.name}\n`)
+  .map(
+    (symbol) =>
+      `${symbol.value.toString(16).padStart(16, "0")} ${symbol.type === 2 ? "T" : "D"} ${symbol.name}\n`,
+  )
   .join("");
 writeFileSync(join(out, "System.map"), map);
-const artefacts: string[] = ["vmlinux", "System.map", "initramfs.cpio", ...modules.map((name) => `modules/${name}.ko`)];
+const artefacts: string[] = [
+  "vmlinux",
+  "System.map",
+  "initramfs.cpio",
+  ...modules.map((name) => `modules/${name}.ko`),
+];
 const sums: string = artefacts
-  .map((name) => `${createHash("sha256").update(readFileSync(join(out, name))).digest("hex")}  ${name}\n`)
+  .map(
+    (name) =>
+      `${createHash("sha256")
+        .update(readFileSync(join(out, name)))
+        .digest("hex")}  ${name}\n`,
+  )
   .join("");
 writeFileSync(join(out, "SHA256SUMS"), sums);
 const seconds: string = ((performance.now() - started) / 1000).toFixed(1);
-console.log(`guest: ${kernelSources.length} kernel sources, ${modules.length} modules in ${relative(process.cwd(), out)}, ${seconds} s`);
+console.log(
+  `guest: ${kernelSources.length} kernel sources, ${modules.length} modules in ${relative(process.cwd(), out)}, ${seconds} s`,
+);

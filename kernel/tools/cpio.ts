@@ -23,7 +23,21 @@ export function writeCpio(entries: readonly CpioEntry[]): Uint8Array {
     const data = entry.data ?? new Uint8Array(0);
     const [major, minor] = entry.device ?? [0, 0];
     const links = (entry.mode & 0o170000) === 0o040000 ? 2 : 1;
-    const numbers = [index + 1, entry.mode, 0, 0, links, 0, data.length, 0, 0, major, minor, entry.name.length + 1, 0];
+    const numbers = [
+      index + 1,
+      entry.mode,
+      0,
+      0,
+      links,
+      0,
+      data.length,
+      0,
+      0,
+      major,
+      minor,
+      entry.name.length + 1,
+      0,
+    ];
     const hex = numbers.map((value) => value.toString(16).padStart(8, "0")).join("");
     append(new TextEncoder().encode(`070701${hex}${entry.name}\0`));
     append(data);
