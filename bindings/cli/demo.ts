@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { faults } from "../faults/catalogue.ts";
-import { boot } from "../machine/machine.ts";
+import { boot, type Machine } from "../machine/machine.ts";
 import { Notify } from "../panic/notifiers.ts";
 import type { CodeLocation } from "../report/types.ts";
 import { writeEvidence } from "./evidence.ts";
@@ -22,11 +22,13 @@ async function runDemo(options: { out: string }): Promise<void> {
   await using machine = await boot({ onConsole: (line) => console.log(line) });
 
   heading("a driver dereferences NULL + 8: the process dies, the shell lives");
-  await machine.inject(faults.nullDereference({ access: "write", offset: 8 }));
-  const { stdout } = await machine.exec("cat /proc/sys/kernel/tainted");
-  console.log(`\nthe shell lives: /proc/sys/kernel/tainted is ${stdout.trim()}`);
+  await shell(machine, "insmod mydriver.ko");
+  const fault = faults.nullDereference({ access: "write", offset: 8 });
+  console.log(`# ${fault.commands.at(-1)}`);
+  await machine.inject(fault);
+  await shell(machine, "cat /proc/sys/kernel/tainted");
 
-  heading("echo 1 > /proc/sys/kernel/panic_on_oops, and again");
+  heading("panic on oops, a notifier on the host, and the same again");
   await machine.panicNotifiers.register({
     name: "demo",
     priority: 10,
@@ -35,8 +37,9 @@ async function runDemo(options: { out: string }): Promise<void> {
       return Notify.DONE;
     },
   });
-  await machine.sysctl.set("kernel.panic_on_oops", 1);
-  const panic = await machine.inject(faults.nullDereference({ access: "write", offset: 8 }));
+  await shell(machine, "echo 1 > /proc/sys/kernel/panic_on_oops");
+  console.log(`# ${fault.commands.at(-1)}`);
+  const panic = await machine.inject(fault);
 
   heading("what the report says");
   console.log(panic.report.title);
@@ -55,6 +58,12 @@ async function runDemo(options: { out: string }): Promise<void> {
   console.log(`\nin ${options.out}: ${names.join(" ")}`);
   console.log(`try: crash ${join(options.out, "vmlinux")} ${join(options.out, "vmcore")}`);
   console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** Runs a command in the guest's shell and shows it as a terminal would. */
+async function shell(machine: Machine, command: string): Promise<void> {
+  console.log(`# ${command}`);
+  process.stdout.write((await machine.exec(command)).stdout);
 }
 
 function heading(text: string): void {

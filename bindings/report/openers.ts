@@ -11,6 +11,8 @@ export interface Opening {
   readonly subject: string;
   readonly source?: { readonly file: string; readonly line: number };
   readonly fault?: Fault;
+  /** A page fault: the hardware error code tells access and mode. */
+  readonly pageFault?: true;
   readonly cpu?: number;
   readonly pid?: number;
   readonly comm?: string;
@@ -31,6 +33,7 @@ const OPENERS: readonly (readonly [RegExp, Reader])[] = [
       kind: "oops",
       subject: "BUG: kernel NULL pointer dereference",
       fault: { address: hex(address) },
+      pageFault: true,
     }),
   ],
   [
@@ -39,6 +42,7 @@ const OPENERS: readonly (readonly [RegExp, Reader])[] = [
       kind: "oops",
       subject: "BUG: kernel NULL pointer dereference",
       fault: { address: hex(address) },
+      pageFault: true,
     }),
   ],
   [
@@ -47,6 +51,7 @@ const OPENERS: readonly (readonly [RegExp, Reader])[] = [
       kind: "oops",
       subject: "BUG: unable to handle page fault",
       fault: { address: hex(address) },
+      pageFault: true,
     }),
   ],
   [

@@ -296,7 +296,10 @@ class Draft {
     if (this.#kind === "oops" && this.#opening.subject !== "Oops" && this.#rip === undefined) {
       this.#problems.push({ line: this.#last, message: "expected a line RIP: in an oops, found none" });
     }
-    const fault: Fault = this.#fault;
+    const fault: Fault = {
+      ...(this.#opening.pageFault ? meaningOf(this.#fault.errorCode) : {}),
+      ...this.#fault,
+    };
     return {
       kind: this.#kind,
       title: this.#title(),
@@ -334,6 +337,13 @@ class Draft {
     const where = this.#rip?.symbol ?? culprit?.symbol;
     return where === undefined ? this.#subject : `${this.#subject} in ${where}`;
   }
+}
+
+/** Access and mode by the error code of a page fault (SDM 3A 4.7); Linux 4.19 prints no #PF lines. */
+function meaningOf(errorCode: number | undefined): Fault {
+  if (errorCode === undefined) return {};
+  const access = (errorCode & 0x10) !== 0 ? "execute" : (errorCode & 2) !== 0 ? "write" : "read";
+  return { access, mode: (errorCode & 4) !== 0 ? "user" : "kernel" };
 }
 
 function optional<K extends string, V>(key: K, value: V | undefined): { [name in K]?: V } {

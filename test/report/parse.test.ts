@@ -108,7 +108,7 @@ describe("other reports", () => {
       "BUG: unable to handle kernel NULL pointer dereference at 0000000000000008\nOops: 0002 [#1] SMP NOPTI\n",
     );
     expect(report?.title).toBe("BUG: kernel NULL pointer dereference");
-    expect(report?.fault).toEqual({ address: 8n, errorCode: 2 });
+    expect(report?.fault).toEqual({ access: "write", mode: "kernel", address: 8n, errorCode: 2 });
   });
 });
 

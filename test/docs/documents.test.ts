@@ -1,0 +1,106 @@
+/** What the documents say is true: the README's example and the examples run, links lead somewhere. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { boot } from "../../bindings/index.ts";
+import { ROOT, runFile } from "./run.ts";
+
+const VMCORE_BYTES = 128 << 20;
+const documents = ["README.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "crashlab-docs-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("the README's example, as it stands there", async () => {
+  const code = /```ts\n([\s\S]*?)```/.exec(read("README.md"))?.[1] ?? "";
+  expect(code.trim().split("\n").filter(Boolean).length).toBeLessThanOrEqual(10);
+  // Inside the package, so that it imports "crashlab" as its users do.
+  const file = join(ROOT, "build/readme/example.ts");
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, code);
+  const { stdout, stderr, status } = await runFile(file, [], { cwd: folder });
+  expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+  expect(stdout).toContain("notifier: Fatal exception\n");
+  expect(stdout).toMatch(
+    /BUG: kernel NULL pointer dereference in my_driver_read at modules\/mydriver\/mydriver\.c \d+\n/,
+  );
+  expect(stdout).toContain("the CPU saw CR2 = 8n\n");
+  expect(statSync(join(folder, "vmcore")).size).toBeGreaterThan(VMCORE_BYTES * 0.99);
+});
+
+/** What each example must print. */
+const EXAMPLES: { readonly [name: string]: readonly (string | RegExp)[] } = {
+  "oops.ts": [
+    "BUG: kernel NULL pointer dereference in my_driver_read",
+    /RIP: my_driver_read \[mydriver\] at modules\/mydriver\/mydriver\.c:\d+/,
+    /vfs_read at fs\/read_write\.c:\d+/,
+    "error code 2, CR2 8",
+    "tainted: 12416",
+  ],
+  "panic_notifier.ts": [
+    "first: Fatal exception\nsecond: Fatal exception\nKernel panic - not syncing: Fatal exception\n",
+  ],
+  "vmcore.ts": [/^\d{9} bytes\n$/],
+  "fork.ts": ["equal: true", "the child is tainted: 12416, its parent not: 0"],
+  "parse_log.ts": ["BUG: kernel NULL pointer dereference in lab_null_write", "lab_write < vfs_write"],
+};
+
+describe("examples", () => {
+  test("all are known here", () => {
+    expect(readdirSync(join(ROOT, "examples")).sort()).toEqual(Object.keys(EXAMPLES).sort());
+  });
+
+  test.each(Object.entries(EXAMPLES))("%s", async (name, expected) => {
+    const { stdout, stderr, status } = await runFile(join(ROOT, "examples", name), [], { cwd: folder });
+    expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+    for (const text of expected) expect(stdout).toMatch(text);
+  });
+});
+
+describe("documents", () => {
+  test.each(documents)("the links of %s lead to files", (name) => {
+    for (const [, target = ""] of read(name).matchAll(/\]\(([^)#:]+)\)/g)) {
+      expect(existsSync(join(ROOT, dirname(name), target)), target).toBe(true);
+    }
+  });
+
+  test.each(documents)("the paths that %s names exist", (name) => {
+    for (const [, path = ""] of read(name).matchAll(/`((?:assembly|bindings|kernel|examples)\/[\w./-]*)`/g)) {
+      // Mirrored Linux files are named after the word Linux.
+      if (read(name).includes(`Linux \`${path}\``) || read(name).includes(`and \`${path}\``)) continue;
+      expect(existsSync(join(ROOT, path)), path).toBe(true);
+    }
+  });
+});
+
+test("the session of getting-started does what it says", async () => {
+  const session = /```\n(# insmod[\s\S]*?)```/.exec(read("docs/getting-started.md"))?.[1] ?? "";
+  await using machine = await boot();
+  for (const line of session.trim().split("\n")) {
+    await machine.write(`${line.replace(/^# /, "")}\n`);
+    await machine.run({ budget: 20_000_000 });
+  }
+  expect(machine.reports.map((report) => report.kind)).toEqual(["oops", "oops", "panic"]);
+});
+
+test("oops_format=4.19 has the old first line, and the parser reads it", async () => {
+  const { faults } = await import("../../bindings/index.ts");
+  await using machine = await boot({ cmdline: "oops_format=4.19" });
+  const { report } = await machine.inject(faults.nullDereference());
+  expect(report.headline).toBe("BUG: unable to handle kernel NULL pointer dereference at 0000000000000008");
+  expect(report.fault).toMatchObject({ access: "write", address: 8n });
+});
