@@ -338,15 +338,17 @@ void send_sig(int sig, struct task_struct *t)
 	wake_up_process(t);
 }
 
-/* A fault of the program itself: Linux says so, then the default action is death. */
-void force_sig_fault(int sig, unsigned long addr)
+bool unhandled_signal(struct task_struct *t, int sig)
 {
-	struct pt_regs *regs = task_pt_regs(current);
+	return t->pid == 1 || (unsigned long)t->sighand->action[sig - 1].sa.sa_handler <= 1;
+}
 
-	if (sig == SIGSEGV)
-		pr_info("%s[%d]: segfault at %lx ip %016lx sp %016lx error %lx\n", current->comm, current->pid, addr, regs->ip, regs->sp, current->thread.error_code);
-	current->pending.signal.sig[0] |= 1UL << (sig - 1);
+/* A signal that can't be ignored: the program's own fault. */
+void force_sig(int sig)
+{
 	current->sighand->action[sig - 1].sa.sa_handler = NULL;
+	current->blocked.sig[0] &= ~(1UL << (sig - 1));
+	current->pending.signal.sig[0] |= 1UL << (sig - 1);
 }
 
 /* Only default actions exist: a signal that is not ignored ends the program. */

@@ -47,9 +47,14 @@ void oops_enter(void)
 }
 
 /* The line that tells tools a report is over. */
-void oops_exit(void)
+void print_oops_end_marker(void)
 {
 	pr_warn("---[ end trace %016lx ]---\n", 0UL);
+}
+
+void oops_exit(void)
+{
+	print_oops_end_marker();
 }
 
 void show_regs_print_info(const char *level)
@@ -65,6 +70,20 @@ void dump_stack_print_info(const char *level)
 		printk("%sHardware name: %s\n", level, hardware_name());
 }
 
+/* Where the kernel lies: the first of the chain's subscribers, and there is no KASLR (Linux: dump_kernel_offset). */
+static int dump_kernel_offset(struct notifier_block *nb, unsigned long action, void *data)
+{
+	pr_emerg("Kernel Offset: disabled\n");
+	return NOTIFY_DONE;
+}
+static struct notifier_block kernel_offset_notifier = { .notifier_call = dump_kernel_offset };
+
+static int register_kernel_offset_dumper(void)
+{
+	return atomic_notifier_chain_register(&panic_notifier_list, &kernel_offset_notifier);
+}
+core_initcall(register_kernel_offset_dumper);
+
 void panic(const char *fmt, ...)
 {
 	static char buf[1024];
@@ -72,6 +91,8 @@ void panic(const char *fmt, ...)
 	size_t n;
 
 	local_irq_disable();
+	if (panic_on_warn) /* a warning on the way must not panic again */
+		panic_on_warn = 0;
 	if (panic_cpu.counter != -1) /* panic inside panic: nothing left that could be trusted */
 		for (;;)
 			__asm__ volatile("hlt");
@@ -93,11 +114,11 @@ void panic(const char *fmt, ...)
 		__crash_kexec(NULL);
 	if (panic_timeout > 0) {
 		pr_emerg("Rebooting in %d seconds..\n", panic_timeout);
-		mdelay(panic_timeout * 1000);
+		for (int i = 0; i < panic_timeout; i++)
+			mdelay(1000);
 	}
 	if (panic_timeout)
 		machine_restart(NULL);
-	pr_emerg("Kernel Offset: disabled\n");
 	pr_emerg("---[ end Kernel panic - not syncing: %s ]---\n", buf);
 	for (;;)
 		__asm__ volatile("hlt");
@@ -116,13 +137,22 @@ void __warn(const char *file, int line, void *caller, unsigned int taint, struct
 	if (regs)
 		show_regs(regs);
 	if (panic_on_warn) {
-		panic_on_warn = 0;
-		panic("panic_on_warn set ...\n");
+		panic("kernel: panic_on_warn set ...\n");
 	}
 	if (!regs)
 		dump_stack();
-	oops_exit();
+	print_oops_end_marker();
 	add_taint(taint, LOCKDEP_STILL_OK);
+}
+
+void __warn_printk(const char *fmt, ...)
+{
+	va_list args;
+
+	pr_warn("------------[ cut here ]------------\n");
+	va_start(args, fmt);
+	vprintk(fmt, args);
+	va_end(args);
 }
 
 void warn_slowpath_fmt(const char *file, int line, unsigned int taint, const char *fmt, ...)
@@ -174,5 +204,6 @@ static int post_notifiers_setup(char *value)
 __setup("crash_kexec_post_notifiers", post_notifiers_setup);
 EXPORT_SYMBOL(panic);
 EXPORT_SYMBOL(warn_slowpath_fmt);
+EXPORT_SYMBOL(__warn_printk);
 EXPORT_SYMBOL(__stack_chk_fail);
 EXPORT_SYMBOL(add_taint);

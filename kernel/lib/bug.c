@@ -23,11 +23,18 @@ enum bug_trap_type report_bug(unsigned long addr, struct pt_regs *regs)
 	if (!bug)
 		return BUG_TRAP_TYPE_NONE;
 	file = (const char *)&bug->file_disp + bug->file_disp;
-	printk(KERN_DEFAULT "------------[ cut here ]------------\n");
 	if (bug->flags & BUGFLAG_WARNING) {
-		__warn(file, bug->line, (void *)addr, TAINT_WARN, regs, NULL, NULL);
+		if (bug->flags & BUGFLAG_ONCE) {
+			if (bug->flags & BUGFLAG_DONE)
+				return BUG_TRAP_TYPE_WARN;
+			bug->flags |= BUGFLAG_DONE;
+		}
+		if (!(bug->flags & BUGFLAG_NO_CUT_HERE))
+			printk(KERN_DEFAULT "------------[ cut here ]------------\n");
+		__warn(file, bug->line, (void *)addr, bug->flags >> 8, regs, NULL, NULL);
 		return BUG_TRAP_TYPE_WARN;
 	}
+	printk(KERN_DEFAULT "------------[ cut here ]------------\n");
 	pr_emerg("kernel BUG at %s:%u!\n", file, bug->line);
 	return BUG_TRAP_TYPE_BUG;
 }

@@ -51,15 +51,15 @@ static void put_number(struct out *o, unsigned long v, int base, bool negative, 
 		put(o, ' ');
 }
 
-/* A pointer that may reach a log is hashed: equal pointers stay equal, addresses stay secret (Linux: siphash). */
-static u32 hash_pointer(unsigned long p)
-{
-	u64 x = p * 0x9e3779b97f4a7c15ull;
+/* Plain %p shows no address: the key of Linux's hash would need randomness, which this machine does not have at boot. */
+static bool no_hash_pointers;
 
-	x ^= x >> 29;
-	x *= 0xbf58476d1ce4e5b9ull;
-	return (u32)(x >> 32);
+static int no_hash_pointers_setup(char *value)
+{
+	no_hash_pointers = true;
+	return 1;
 }
+__setup("no_hash_pointers", no_hash_pointers_setup);
 
 static const char *put_pointer(struct out *o, const char *fmt, void *p, int width, bool left)
 {
@@ -78,7 +78,10 @@ static const char *put_pointer(struct out *o, const char *fmt, void *p, int widt
 		put_number(o, (unsigned long)p, 16, false, 16, -1, false, '0', false, false);
 		return fmt + 1;
 	}
-	put_number(o, p ? hash_pointer((unsigned long)p) : 0, 16, false, 16, -1, false, '0', false, false);
+	if (no_hash_pointers || !p)
+		put_number(o, (unsigned long)p, 16, false, 16, -1, false, '0', false, false);
+	else
+		put_string(o, "(____ptrval____)", width, -1, left);
 	return fmt;
 }
 

@@ -247,6 +247,21 @@ unsigned long copy_to_user(void *to, const void *from, size_t n)
 	return left;
 }
 
+long copy_from_kernel_nofault(void *to, const void *from, size_t n)
+{
+	if ((unsigned long)from < TASK_SIZE + PAGE_SIZE || (unsigned long)from + n < (unsigned long)from)
+		return -EFAULT;
+	return __copy_user(to, from, n) ? -EFAULT : 0;
+}
+
+void print_vma_addr(const char *prefix, unsigned long ip)
+{
+	struct vm_area_struct *vma = current->mm ? find_vma(current->mm, ip) : NULL;
+
+	if (vma && vma->vm_file)
+		pr_cont("%s%s[%lx+%lx]", prefix, vma->vm_file->f_path.dentry->d_name.name, vma->vm_start, vma->vm_end - vma->vm_start);
+}
+
 long strncpy_from_user(char *to, const char *from, long n)
 {
 	for (long i = 0; i < n; i++) {

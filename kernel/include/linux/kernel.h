@@ -112,16 +112,43 @@ struct bug_entry { s32 bug_addr_disp, file_disp; u16 line, flags; };
 #define BUGFLAG_WARNING 1
 #define BUGFLAG_ONCE 2
 #define BUGFLAG_DONE 4
+#define BUGFLAG_NO_CUT_HERE 8
+#define BUGFLAG_TAINT(taint) ((taint) << 8)
 #define _BUG_FLAGS(flags)                                                                          \
 	__asm__ volatile("1:	ud2\n"                                                             \
 			 ".pushsection __bug_table,\"aw\"\n"                                       \
 			 "2:	.long 1b - .\n	.long %c0 - .\n	.word %c1\n	.word %c2\n"             \
 			 ".popsection" : : "i"(__FILE__), "i"(__LINE__), "i"(flags))
+#define __WARN_FLAGS(flags) _BUG_FLAGS(BUGFLAG_WARNING | (flags))
 #define BUG() do { _BUG_FLAGS(0); __builtin_unreachable(); } while (0)
 #define BUG_ON(c) do { if (unlikely(c)) BUG(); } while (0)
-#define WARN_ON(c) ({ int __w = !!(c); if (unlikely(__w)) _BUG_FLAGS(BUGFLAG_WARNING); unlikely(__w); })
+#define WARN_ON(c) ({ int __w = !!(c); if (unlikely(__w)) __WARN_FLAGS(BUGFLAG_TAINT(TAINT_WARN)); unlikely(__w); })
+#define WARN_ON_ONCE(c) ({ int __w = !!(c); if (unlikely(__w)) __WARN_FLAGS(BUGFLAG_ONCE | BUGFLAG_TAINT(TAINT_WARN)); unlikely(__w); })
+/* The message comes first, from here; the report from the trap that follows. */
+void __warn_printk(const char *fmt, ...) __printf(1, 2);
+#define WARN_TAINT(c, taint, ...)                                                                  \
+	({                                                                                         \
+		int __w = !!(c);                                                                   \
+		if (unlikely(__w)) {                                                               \
+			__warn_printk(__VA_ARGS__);                                                \
+			__WARN_FLAGS(BUGFLAG_NO_CUT_HERE | BUGFLAG_TAINT(taint));                  \
+		}                                                                                  \
+		unlikely(__w);                                                                     \
+	})
+#define WARN(c, ...) WARN_TAINT(c, TAINT_WARN, __VA_ARGS__)
+#define WARN_ONCE(c, ...)                                                                          \
+	({                                                                                         \
+		static bool __done;                                                                \
+		int __once = !!(c);                                                                \
+		if (unlikely(__once && !__done)) {                                                 \
+			__done = true;                                                             \
+			WARN(1, __VA_ARGS__);                                                      \
+		}                                                                                  \
+		unlikely(__once);                                                                  \
+	})
+/* For code without a trap of its own: the caller's address is all there is. */
 void warn_slowpath_fmt(const char *file, int line, unsigned int taint, const char *fmt, ...) __printf(4, 5);
-#define WARN(c, ...) ({ int __w = !!(c); if (unlikely(__w)) warn_slowpath_fmt(__FILE__, __LINE__, TAINT_WARN, __VA_ARGS__); unlikely(__w); })
+void print_oops_end_marker(void);
 enum bug_trap_type { BUG_TRAP_TYPE_NONE, BUG_TRAP_TYPE_WARN, BUG_TRAP_TYPE_BUG };
 enum bug_trap_type report_bug(unsigned long addr, struct pt_regs *regs);
 void __warn(const char *file, int line, void *caller, unsigned int taint, struct pt_regs *regs, const char *fmt,

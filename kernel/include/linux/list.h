@@ -9,21 +9,45 @@ static inline void INIT_LIST_HEAD(struct list_head *l)
 {
 	l->next = l->prev = l;
 }
+/* Where a removed entry points: addresses that fault. */
+#define LIST_POISON1 ((struct list_head *)0xdead000000000100)
+#define LIST_POISON2 ((struct list_head *)0xdead000000000122)
+bool __list_add_valid(struct list_head *new, struct list_head *prev, struct list_head *next);
+bool __list_del_entry_valid(struct list_head *entry);
+
+static inline void __list_add(struct list_head *n, struct list_head *prev, struct list_head *next)
+{
+	if (!__list_add_valid(n, prev, next))
+		return;
+	next->prev = n;
+	n->next = next;
+	n->prev = prev;
+	prev->next = n;
+}
 static inline void list_add(struct list_head *n, struct list_head *h)
 {
-	n->next = h->next;
-	n->prev = h;
-	h->next->prev = n;
-	h->next = n;
+	__list_add(n, h, h->next);
 }
 static inline void list_add_tail(struct list_head *n, struct list_head *h)
 {
-	list_add(n, h->prev);
+	__list_add(n, h->prev, h);
+}
+static inline void __list_del_entry(struct list_head *n)
+{
+	if (!__list_del_entry_valid(n))
+		return;
+	n->next->prev = n->prev;
+	n->prev->next = n->next;
+}
+static inline void list_del(struct list_head *n)
+{
+	__list_del_entry(n);
+	n->next = LIST_POISON1;
+	n->prev = LIST_POISON2;
 }
 static inline void list_del_init(struct list_head *n)
 {
-	n->prev->next = n->next;
-	n->next->prev = n->prev;
+	__list_del_entry(n);
 	INIT_LIST_HEAD(n);
 }
 static inline int list_empty(const struct list_head *h)

@@ -59,6 +59,10 @@ int handle_mm_fault(struct mm_struct *mm, unsigned long addr, unsigned long erro
 /* Writes into another address space: exec fills in the new program. */
 int access_remote_vm(struct mm_struct *mm, unsigned long addr, const void *from, size_t n);
 
+/* Reads kernel memory that may not be there: 0, or -EFAULT. User addresses are refused. */
+long copy_from_kernel_nofault(void *to, const void *from, size_t n);
+/* ` in NAME[START+SIZE]` of the file mapped at ip. */
+void print_vma_addr(const char *prefix, unsigned long ip);
 unsigned long copy_from_user(void *to, const void *from, size_t n);
 unsigned long copy_to_user(void *to, const void *from, size_t n);
 long strncpy_from_user(char *to, const char *from, long n);

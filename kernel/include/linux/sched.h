@@ -145,7 +145,9 @@ int kernel_execve(const char *path, const char *const *argv, const char *const *
 void send_sig(int sig, struct task_struct *t);
 void do_signal(struct pt_regs *regs);
 bool signal_pending(struct task_struct *t);
-void force_sig_fault(int sig, unsigned long addr);
+void force_sig(int sig);
+/* True when the signal will end the program: worth a line in the log. */
+bool unhandled_signal(struct task_struct *t, int sig);
 struct task_struct *find_task_by_vpid(pid_t pid);
 void pid_init(void);
 int attach_pid(struct task_struct *t);

@@ -67,26 +67,27 @@ const char *stack_type_name(const struct stack_info *info)
 #define PROLOGUE_SIZE 42
 
 /* `Code:` 42 bytes before, the byte at ip in brackets, 21 after. */
-void show_opcodes(struct pt_regs *regs)
+void show_opcodes(struct pt_regs *regs, const char *log_lvl)
 {
 	u8 opcodes[OPCODE_BUFSIZE];
 	unsigned long prologue = regs->ip - PROLOGUE_SIZE;
 	bool readable;
 
 	if (user_mode(regs))
-		readable = regs->ip < TASK_SIZE && !copy_from_user(opcodes, (void *)prologue, OPCODE_BUFSIZE);
+		readable = prologue < TASK_SIZE && !copy_from_user(opcodes, (void *)prologue, OPCODE_BUFSIZE);
 	else
-		readable = kernel_text_address(regs->ip) && (memcpy(opcodes, (void *)prologue, OPCODE_BUFSIZE), true);
+		readable = !copy_from_kernel_nofault(opcodes, (void *)prologue, OPCODE_BUFSIZE);
 	if (!readable) {
-		printk("Code: Unable to access opcode bytes at 0x%lx.\n", prologue);
+		printk("%sCode: Unable to access opcode bytes at 0x%lx.\n", log_lvl, prologue);
 		return;
 	}
-	printk("Code:");
-	for (int i = 0; i < OPCODE_BUFSIZE; i++)
+	printk("%sCode:", log_lvl);
+	for (int i = 0; i < OPCODE_BUFSIZE; i++) {
 		if (i == PROLOGUE_SIZE)
 			pr_cont(" <%02x>", opcodes[i]);
 		else
 			pr_cont(" %02x", opcodes[i]);
+	}
 	pr_cont("\n");
 }
 
@@ -102,7 +103,7 @@ static void show_ip(struct pt_regs *regs, const char *log_lvl)
 static void show_iret_regs(struct pt_regs *regs, const char *log_lvl)
 {
 	show_ip(regs, log_lvl);
-	show_opcodes(regs);
+	show_opcodes(regs, log_lvl);
 	printk("%sRSP: %04x:%016lx EFLAGS: %08lx", log_lvl, (int)regs->ss, regs->sp, regs->flags);
 }
 
@@ -167,6 +168,8 @@ void show_trace_log_lvl(struct task_struct *task, struct pt_regs *regs, unsigned
 	unwind_start(&state, task, regs, stack);
 	if (regs)
 		unwind_next_frame(&state); /* the frame of regs itself is the RIP line */
+	if (!get_stack_info(stack, task, &info)) /* a stack pointer that ran into the guard page */
+		stack = (unsigned long *)ALIGN((unsigned long)stack, (unsigned long)PAGE_SIZE);
 	while (stack && get_stack_info(stack, task, &info)) {
 		const char *name = stack_type_name(&info);
 		unsigned long *next = NULL;

@@ -6,6 +6,7 @@
 #include <asm/stacktrace.h>
 #include <linux/notifier.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 
 gate_desc idt_table[256] __aligned(4096);
 
@@ -29,19 +30,50 @@ void asm_exc_machine_check(void);
 void asm_exc_simd_coprocessor_error(void);
 extern char irq_entries_start[];
 
-static void do_error_trap(struct pt_regs *regs, long error_code, const char *str, int trapnr, int sig)
+static void cond_local_irq_enable(struct pt_regs *regs)
+{
+	if (regs->flags & X86_EFLAGS_IF)
+		local_irq_enable();
+}
+
+static void cond_local_irq_disable(struct pt_regs *regs)
+{
+	if (regs->flags & X86_EFLAGS_IF)
+		local_irq_disable();
+}
+
+/* A program's own fault: one line for the log (SIGSEGV's comes from the page fault handler), then the signal. */
+static void user_trap(struct pt_regs *regs, long error_code, const char *str, int sig)
+{
+	if (unhandled_signal(current, sig)) {
+		printk(KERN_INFO "traps: %s[%d] %s%s ip:%lx sp:%lx error:%lx", current->comm, current->pid,
+		       strncmp(str, "general", 7) ? "trap " : "", str, regs->ip, regs->sp, error_code);
+		print_vma_addr(" in ", regs->ip);
+		pr_cont("\n");
+	}
+	force_sig(sig);
+}
+
+static void do_trap(struct pt_regs *regs, long error_code, const char *str, int trapnr, int sig)
 {
 	current->thread.trap_nr = trapnr;
 	current->thread.error_code = error_code;
 	if (user_mode(regs)) {
-		force_sig_fault(sig, regs->ip);
+		user_trap(regs, error_code, str, sig);
 		return;
 	}
 	if (fixup_exception(regs))
 		return;
+	die(str, regs, error_code);
+}
+
+static void do_error_trap(struct pt_regs *regs, long error_code, const char *str, int trapnr, int sig)
+{
 	if (notify_die(DIE_TRAP, str, regs, error_code, trapnr, sig) == NOTIFY_STOP)
 		return;
-	die(str, regs, error_code);
+	cond_local_irq_enable(regs);
+	do_trap(regs, error_code, str, trapnr, sig);
+	cond_local_irq_disable(regs);
 }
 
 void exc_divide_error(struct pt_regs *regs, long error_code)
@@ -97,14 +129,22 @@ void exc_simd_coprocessor_error(struct pt_regs *regs, long error_code)
 void exc_debug(struct pt_regs *regs, long error_code)
 {
 	if (user_mode(regs))
-		force_sig_fault(SIGTRAP, regs->ip);
+		force_sig(SIGTRAP);
 	else
 		regs->flags &= ~0x100UL; /* a single step that nobody asked for */
 }
 
+/* In the kernel a breakpoint counts as NMI context: it may hit anywhere, so that nobody could go on after it. */
 void exc_int3(struct pt_regs *regs, long error_code)
 {
-	do_error_trap(regs, 0, "int3", 3, SIGTRAP);
+	if (user_mode(regs)) {
+		do_error_trap(regs, 0, "int3", 3, SIGTRAP);
+		return;
+	}
+	preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
+	if (notify_die(DIE_INT3, "int3", regs, 0, 3, SIGTRAP) != NOTIFY_STOP)
+		do_trap(regs, 0, "int3", 3, SIGTRAP);
+	preempt_count_add(-NMI_OFFSET - HARDIRQ_OFFSET);
 }
 
 /* BUG() and WARN_ON() are an ud2 with an entry in the bug table. */
@@ -118,15 +158,21 @@ void exc_invalid_op(struct pt_regs *regs, long error_code)
 }
 
 /* The guard page below a task's stack was hit: say so before the ordinary report. */
+void handle_stack_overflow(struct pt_regs *regs, unsigned long address)
+{
+	pr_emerg("BUG: TASK stack guard page was hit at %p (stack is %p..%p)\n", (void *)address, current->stack,
+		 (char *)current->stack + THREAD_SIZE - 1);
+	die("stack guard page", regs, 0);
+}
+
 void exc_double_fault(struct pt_regs *regs, long error_code)
 {
 	unsigned long address = read_cr2(), low = (unsigned long)current->stack;
 
+	preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
 	notify_die(DIE_TRAP, "double fault", regs, error_code, 8, SIGSEGV);
 	if (address < low && low - address <= PAGE_SIZE) {
-		pr_emerg("BUG: TASK stack guard page was hit at %p (stack is %p..%p)\n", (void *)address, current->stack,
-			 (char *)current->stack + THREAD_SIZE - 1);
-		die("stack guard page", regs, error_code);
+		handle_stack_overflow(regs, address);
 		panic("kernel stack overflow");
 	}
 	pr_emerg("PANIC: double fault, error_code: 0x%lx\n", error_code);
@@ -135,11 +181,10 @@ void exc_double_fault(struct pt_regs *regs, long error_code)
 }
 
 /* Guesses the address that a #GP was about by decoding the memory operand at ip (Linux: get_kernel_gp_address). */
-static bool gp_address(struct pt_regs *regs, unsigned long *address)
+static bool gp_address(const u8 *p, struct pt_regs *regs, unsigned long *address)
 {
 	static const u8 order[16] = { 10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0 };
 	const unsigned long *r = (const unsigned long *)regs;
-	const u8 *p = (const u8 *)regs->ip;
 	u8 rex = 0, modrm;
 	unsigned long addr = 0;
 
@@ -180,21 +225,26 @@ static bool gp_address(struct pt_regs *regs, unsigned long *address)
 void exc_general_protection(struct pt_regs *regs, long error_code)
 {
 	char desc[96] = "general protection fault";
+	u8 insn[16];
 	unsigned long address;
 
+	cond_local_irq_enable(regs);
 	if (user_mode(regs)) {
-		do_error_trap(regs, error_code, desc, 13, SIGSEGV);
+		do_trap(regs, error_code, desc, 13, SIGSEGV);
+		cond_local_irq_disable(regs);
 		return;
 	}
-	if (fixup_exception(regs))
+	if (fixup_exception(regs)) {
+		cond_local_irq_disable(regs);
 		return;
+	}
 	current->thread.error_code = error_code;
 	current->thread.trap_nr = 13;
 	if (notify_die(DIE_GPF, desc, regs, error_code, 13, SIGSEGV) == NOTIFY_STOP)
 		return;
 	if (error_code)
 		snprintf(desc, sizeof(desc), "segment-related general protection fault");
-	else if (kernel_text_address(regs->ip) && gp_address(regs, &address))
+	else if (!copy_from_kernel_nofault(insn, (void *)regs->ip, sizeof(insn)) && gp_address(insn, regs, &address))
 		snprintf(desc, sizeof(desc), "general protection fault, %s 0x%lx",
 			 (long)(address << 16) >> 16 != (long)address ? "probably for non-canonical address" : "maybe for address", address);
 	die(desc, regs, error_code);

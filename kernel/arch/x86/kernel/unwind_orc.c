@@ -74,12 +74,19 @@ void unwind_start(struct unwind_state *state, struct task_struct *task, struct p
 		state->bp = frame->bp;
 		state->ip = frame->ret_addr;
 	}
-	if (!get_stack_info((unsigned long *)state->sp, task, &state->stack_info))
+	/* A stack pointer in the guard page below: the stack itself begins behind it. */
+	if (!get_stack_info((unsigned long *)state->sp, task, &state->stack_info) &&
+	    !get_stack_info((unsigned long *)ALIGN(state->sp, (unsigned long)PAGE_SIZE), task, &state->stack_info))
 		state->done = state->error = true;
 	/* Without registers to start from, leave out the frames of whoever asks. */
 	while (!regs && !state->done && state->sp < (unsigned long)first_frame)
 		unwind_next_frame(state);
 }
+
+/* A call through a NULL pointer: the return address is on top of the stack. */
+static const struct orc_row null_row = { .sp_offset = 8, .sp_reg = ORC_REG_SP, .type = ORC_TYPE_CALL };
+/* Code without a row (data, a user page): hope for a frame pointer. */
+static const struct orc_row frame_pointer_row = { .sp_offset = 16, .bp_offset = -16, .sp_reg = ORC_REG_BP, .bp_reg = ORC_REG_PREV_SP, .type = ORC_TYPE_CALL };
 
 unsigned long *unwind_get_return_address_ptr(struct unwind_state *state)
 {
@@ -93,8 +100,12 @@ bool unwind_next_frame(struct unwind_state *state)
 
 	if (state->done)
 		return false;
-	row = orc_find(state->signal ? state->ip : state->ip - 1);
-	if (!row || (row->sp_reg == ORC_REG_UNDEFINED && !row->end)) {
+	row = state->ip ? orc_find(state->signal ? state->ip : state->ip - 1) : &null_row;
+	if (!row) {
+		row = &frame_pointer_row;
+		state->error = true;
+	}
+	if (row->sp_reg == ORC_REG_UNDEFINED && !row->end) {
 		state->error = true;
 		goto stop;
 	}

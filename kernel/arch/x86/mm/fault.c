@@ -96,9 +96,13 @@ static void show_fault_oops(struct pt_regs *regs, unsigned long error_code, unsi
 
 static noinline void page_fault_oops(struct pt_regs *regs, unsigned long error_code, unsigned long address)
 {
-	unsigned long flags;
+	unsigned long flags, low = (unsigned long)current->stack;
 	int sig = SIGKILL;
 
+	if (address < low && low - address <= PAGE_SIZE && !user_mode(regs)) { /* just below the stack of a task that still runs */
+		handle_stack_overflow(regs, address);
+		return;
+	}
 	flags = oops_begin();
 	show_fault_oops(regs, error_code, address);
 	if (*(unsigned long *)current->stack != 0x57AC6E9D)
@@ -107,6 +111,24 @@ static noinline void page_fault_oops(struct pt_regs *regs, unsigned long error_c
 		sig = 0;
 	printk("CR2: %016lx\n", address);
 	oops_end(flags, regs, sig);
+}
+
+/* A program touched what is not its own. */
+static void bad_area(struct pt_regs *regs, unsigned long error_code, unsigned long address)
+{
+	int cpu = smp_processor_id();
+
+	current->thread.cr2 = address;
+	current->thread.error_code = error_code;
+	current->thread.trap_nr = 14;
+	if (unhandled_signal(current, SIGSEGV)) {
+		printk("%s%s[%d]: segfault at %lx ip %016lx sp %016lx error %lx", current->pid > 1 ? KERN_INFO : KERN_EMERG,
+		       current->comm, current->pid, address, regs->ip, regs->sp, error_code);
+		print_vma_addr(" in ", regs->ip);
+		pr_cont(" likely on CPU %d (core %d, socket %d)\n", cpu, cpu, 0);
+		show_opcodes(regs, KERN_INFO);
+	}
+	force_sig(SIGSEGV);
 }
 
 static noinline void do_kern_addr_fault(struct pt_regs *regs, unsigned long error_code, unsigned long address)
@@ -135,10 +157,7 @@ static noinline void do_user_addr_fault(struct pt_regs *regs, unsigned long erro
 		do_kern_addr_fault(regs, error_code, address);
 		return;
 	}
-	current->thread.cr2 = address;
-	current->thread.error_code = error_code;
-	current->thread.trap_nr = 14;
-	force_sig_fault(SIGSEGV, address);
+	bad_area(regs, error_code, address);
 }
 
 void exc_page_fault(struct pt_regs *regs, unsigned long error_code)
@@ -146,10 +165,9 @@ void exc_page_fault(struct pt_regs *regs, unsigned long error_code)
 	unsigned long address = read_cr2();
 
 	if (address >= TASK_SIZE)
-		if (user_mode(regs)) {
-			current->thread.error_code = error_code;
-			force_sig_fault(SIGSEGV, address);
-		} else
+		if (user_mode(regs))
+			bad_area(regs, error_code | X86_PF_PROT, address);
+		else
 			do_kern_addr_fault(regs, error_code, address);
 	else
 		do_user_addr_fault(regs, error_code, address);

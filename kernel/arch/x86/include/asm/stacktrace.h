@@ -23,10 +23,11 @@ unsigned long *unwind_get_return_address_ptr(struct unwind_state *state);
 void show_regs(struct pt_regs *regs);
 void __show_regs(struct pt_regs *regs, const char *level);
 void show_trace_log_lvl(struct task_struct *task, struct pt_regs *regs, unsigned long *stack, const char *log_lvl);
-void show_opcodes(struct pt_regs *regs);
+void show_opcodes(struct pt_regs *regs, const char *log_lvl);
 void die(const char *str, struct pt_regs *regs, long err);
 int __die(const char *str, struct pt_regs *regs, long err);
 unsigned long oops_begin(void);
 void oops_end(unsigned long flags, struct pt_regs *regs, int signr);
 bool fixup_exception(struct pt_regs *regs);
+void handle_stack_overflow(struct pt_regs *regs, unsigned long address);
 #endif
