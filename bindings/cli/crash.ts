@@ -5,7 +5,7 @@ import { catalogue, findFault } from "../faults/catalogue.ts";
 import { Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
 import { writeEvidence } from "./evidence.ts";
-import { examples, toJson } from "./files.ts";
+import { examples, makeFolder, toJson } from "./files.ts";
 
 export function faultsCommand(): Command {
   return new Command("faults")
@@ -58,6 +58,7 @@ async function runCrash(name: string, options: Options): Promise<void> {
   if (options.kdump !== undefined && options.out === undefined) {
     throw new CrashlabError("bad-option", "expected --out with --kdump, found none; name a folder");
   }
+  if (options.out !== undefined) await makeFolder(options.out);
   await using machine = await Machine.boot({
     memory: options.memory,
     ...(options.append === undefined ? {} : { cmdline: options.append }),

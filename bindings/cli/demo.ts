@@ -6,7 +6,7 @@ import { boot, type Machine } from "../machine/machine.ts";
 import { Notify } from "../panic/notifiers.ts";
 import type { CodeLocation } from "../report/types.ts";
 import { writeEvidence } from "./evidence.ts";
-import { examples } from "./files.ts";
+import { examples, makeFolder } from "./files.ts";
 
 export function demoCommand(): Command {
   return new Command("demo")
@@ -18,6 +18,7 @@ export function demoCommand(): Command {
 
 async function runDemo(options: { out: string }): Promise<void> {
   const started = performance.now();
+  await makeFolder(options.out);
   heading("boot");
   await using machine = await boot({ onConsole: (line) => console.log(line) });
 

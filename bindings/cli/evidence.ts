@@ -5,7 +5,7 @@ import type { Crash, Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
 import { toJson, writeOutput } from "./files.ts";
 
-/** Writes the files; gives their names. `vmcore`: memory too, with the vmlinux and the modules that it needs. */
+/** Writes the files into a folder that exists; gives their names. `vmcore`: memory too, with the vmlinux and the modules that it needs. */
 export async function writeEvidence(
   folder: string,
   machine: Machine,

@@ -1,5 +1,6 @@
 /** Files, JSON and help texts of the command. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CrashlabError } from "../error.ts";
 
@@ -14,22 +15,29 @@ export async function readInput(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Writes a file into a folder, which is made if need be; gives its path. */
-export async function writeOutput(
-  folder: string,
-  name: string,
-  content: string | Uint8Array,
-): Promise<string> {
-  const path = join(folder, name);
+/** Makes a folder for output, before long work is done for it. */
+export async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    await writeFile(path, content);
+    await access(folder, constants.W_OK);
   } catch (cause) {
-    throw new CrashlabError("bad-option", `expected a writable folder, found ${folder}: ${describe(cause)}`, {
-      cause,
-    });
+    throw unwritable(folder, cause);
   }
-  return path;
+}
+
+/** Writes a file into a folder. */
+export async function writeOutput(folder: string, name: string, content: string | Uint8Array): Promise<void> {
+  try {
+    await writeFile(join(folder, name), content);
+  } catch (cause) {
+    throw unwritable(folder, cause);
+  }
+}
+
+function unwritable(folder: string, cause: unknown): CrashlabError {
+  return new CrashlabError("bad-option", `expected a writable folder, found ${folder}: ${describe(cause)}`, {
+    cause,
+  });
 }
 
 /** The examples at the end of a command's help. */

@@ -1,0 +1,181 @@
+/** The command: help, output, exit status (0 done, 1 did not hold, 2 usage, 3 bad input). */
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { crashlab, ROOT, runFile } from "../docs/run.ts";
+
+const COMMANDS = ["demo", "boot", "crash", "faults", "parse", "decode", "faddr2line", "addr2line"];
+const VMLINUX = join(ROOT, "build/guest/vmlinux");
+
+let folder: string;
+const file = (name: string): string => join(folder, name);
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "crashlab-cli-"));
+  writeFileSync(file("text"), "no kernel, no ELF file, nothing\n".repeat(100));
+  writeFileSync(file("empty"), "");
+  writeFileSync(file("cut"), readFileSync(VMLINUX).subarray(0, 100_000));
+  writeFileSync(file("large"), Buffer.alloc(200 << 20));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("--help", () => {
+  test.each(COMMANDS)("%s has a description and examples", async (command) => {
+    const { status, stdout } = await crashlab(command, "--help");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Usage: crashlab ${command} `));
+    expect(stdout).toMatch(new RegExp(`\n {2}\\$ .*crashlab ${command}`));
+  });
+
+  test("the list names every command", async () => {
+    const { status, stdout } = await crashlab("--help");
+    expect(status).toBe(0);
+    for (const command of COMMANDS) expect(stdout).toContain(`\n  ${command} `);
+  });
+});
+
+describe("usage errors end with status 2 and the usage", () => {
+  test.each([
+    [[]],
+    [["nonsense"]],
+    [["crash"]],
+    [["crash", "null-dereference", "--no-such-option"]],
+    [["faddr2line", "vmlinux"]],
+    [["addr2line"]],
+    [["decode"]],
+    [["parse", "one", "two"]],
+  ])("%j", async (args) => {
+    const { status, stderr } = await crashlab(...args);
+    expect(status).toBe(2);
+    expect(stderr).toContain("Usage: crashlab");
+  });
+});
+
+/** Arguments, and what the message must say; @name is a file of the test's folder. */
+const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
+  ["crash no-such-fault", /expected one of null-dereference, found "no-such-fault"/],
+  ["crash null-dereference --memory lots", /expected memory such as "128M", found "lots"/],
+  ["crash null-dereference --memory 0", /expected a kernel inside memory/],
+  ["crash null-dereference --memory 16M", /expected .*memory.*; give the machine more memory/],
+  ["crash null-dereference --memory 64G", /expected ramBytes from 1048576/],
+  ["crash null-dereference --kdump floppy --out @out", /expected --kdump host, found "floppy"/],
+  ["crash null-dereference --kdump host", /expected --out with --kdump/],
+  ["crash null-dereference --out @text/below", /expected a writable folder/],
+  [`crash null-dereference --append ${"x".repeat(3000)}`, /expected a kernel command line of at most 2047/],
+  ["boot --kernel @missing", /expected a readable file/],
+  ["boot --kernel @text", /expected an ELF executable or a bzImage, found neither/],
+  ["boot --kernel @empty", /expected an ELF executable or a bzImage, found an empty file/],
+  ["boot --kernel @cut", /expected .*, found .*;/],
+  ["boot --initrd @missing", /expected a readable file/],
+  ["boot --initrd @large", /expected an initrd that fits/],
+  ["boot --smp 0", /expected cpus from 1 to 8/],
+  ["boot --smp many", /expected cpus from 1 to 8/],
+  ["boot --protocol carrier-pigeon", /expected auto, linux64, pvh or multiboot/],
+  ["parse @missing", /expected a readable file/],
+  ["decode --vmlinux @text", /expected an ELF file, found something else/],
+  ["decode --vmlinux @missing", /expected a readable file/],
+  [`decode --vmlinux ${VMLINUX} --modules @missing`, /expected a folder of modules/],
+  ["faddr2line @text vfs_read+0x1", /expected an ELF file/],
+  [`faddr2line ${VMLINUX} vfs_read`, /expected function\+offset or function\+offset\/size/],
+  ["addr2line @empty 1000", /expected an ELF file, found an empty one/],
+  [`addr2line ${VMLINUX} xyz`, /expected an address of up to 16 hexadecimal digits, found "xyz"/],
+];
+
+describe("bad input ends with status 3 and one line that says what to do", () => {
+  test.each(BAD_INPUT)("%s", async (line, message) => {
+    const args = line.split(" ").map((word) => word.replace(/^@/, `${folder}/`));
+    const { status, stdout, stderr } = await crashlab(...args);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^crashlab: expected .*\n$/);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: "" });
+  });
+});
+
+describe("what the commands print", () => {
+  test("faults --json is one document with a version", async () => {
+    const { stdout } = await crashlab("faults", "--json");
+    const document = JSON.parse(stdout) as { schema: string; faults: { name: string }[] };
+    expect(document.schema).toBe("1.0");
+    expect(document.faults.map((fault) => fault.name)).toContain("null-dereference");
+  });
+
+  test("crash --json --out keeps the evidence", async () => {
+    const out = file("evidence");
+    const { status, stdout } = await crashlab(
+      ...["crash", "null-dereference", "--json", "--panic-on-oops", "--kdump", "host", "--out", out],
+    );
+    expect(status).toBe(0);
+    const { report, truth } = JSON.parse(stdout) as {
+      report: { kind: string; rip: { symbol: string; file: string } };
+      truth: { exception: { cr2: string } };
+    };
+    expect(report.rip).toMatchObject({ symbol: "my_driver_read", file: "modules/mydriver/mydriver.c" });
+    expect(truth.exception.cr2).toBe("0x8");
+    for (const name of ["console.log", "report.json", "truth.json", "vmcore", "vmlinux", "mydriver.ko"]) {
+      expect(statSync(join(out, name)).size).toBeGreaterThan(0);
+    }
+    const decoded = await crashlab(
+      "decode",
+      "--vmlinux",
+      VMLINUX,
+      "--modules",
+      out,
+      join(out, "console.log"),
+    );
+    expect(decoded.stdout).toMatch(
+      /RIP: 0010:my_driver_read \(modules\/mydriver\/mydriver\.c:\d+ .*\) mydriver\n/,
+    );
+    expect(decoded.stdout).toMatch(/ {2}vfs_read \(fs\/read_write\.c:\d+\)\n/);
+    const titles = await crashlab("parse", "--titles", join(out, "console.log"));
+    expect(titles.stdout).toMatch(/^BUG: kernel NULL pointer dereference in my_driver_read\nKernel panic/);
+  });
+
+  test("parse reads standard input and ends with 1 when there is nothing", async () => {
+    const main = join(ROOT, "bindings/cli/main.ts");
+    const empty = await runFile(main, ["parse"], { input: "nothing of note\n" });
+    expect(empty.status).toBe(1);
+    expect(JSON.parse(empty.stdout)).toEqual({ schema: "1.0", reports: [] });
+    const panic = await runFile(main, ["parse", "--titles"], {
+      input: "[    1.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b\n",
+    });
+    expect(panic).toMatchObject({ status: 0 });
+    expect(panic.stdout).toContain("Attempted to kill init!");
+  });
+
+  test("faddr2line and addr2line: found, and 1 when not", async () => {
+    const found = await crashlab("faddr2line", VMLINUX, "vfs_read+0x10");
+    expect(found.status).toBe(0);
+    expect(found.stdout).toMatch(/^vfs_read\+0x10\/0x[0-9a-f]+:\nvfs_read at fs\/read_write\.c:\d+\n$/);
+    const missing = await crashlab("faddr2line", VMLINUX, "vfs_read+0x10/0x3");
+    expect(missing.status).toBe(1);
+    expect(missing.stdout).toMatch(
+      /^skipping vfs_read address at 0x[0-9a-f]+ due to size mismatch \(0x3 != /,
+    );
+    expect(missing.stderr).toBe("no match for vfs_read+0x10/0x3\n");
+    const nowhere = await crashlab("addr2line", VMLINUX, "0x10");
+    expect(nowhere).toMatchObject({ status: 1, stdout: "0x0000000000000010: ?? ??:0\n" });
+  });
+
+  test("demo tells the whole story", async () => {
+    const out = file("demo");
+    const { status, stdout } = await crashlab("demo", "--out", out);
+    expect(status).toBe(0);
+    const story = [
+      "Linux version 5.15.0",
+      "# insmod mydriver.ko",
+      "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+      "---[ end trace 0000000000000000 ]---",
+      "# cat /proc/sys/kernel/tainted\n12416",
+      "# echo 1 > /proc/sys/kernel/panic_on_oops",
+      "Kernel panic - not syncing: Fatal exception",
+      "[host] panic notifier called: Fatal exception",
+      "my_driver_read+0x",
+      "entry_SYSCALL_64_after_hwframe+0x",
+      "truth: exception 14, error 2,",
+      `in ${out}: console.log report.json truth.json vmlinux mydriver.ko vmcore`,
+    ];
+    const places = story.map((text) => stdout.indexOf(text));
+    expect(places.every((place) => place >= 0)).toBe(true);
+    expect(stdout).toMatch(/ {2}vfs_read\+0x[0-9a-f]+\/0x[0-9a-f]+ \(fs\/read_write\.c:\d+\)\n/);
+  });
+});
