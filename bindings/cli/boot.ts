@@ -54,7 +54,7 @@ async function runBoot(options: Options): Promise<void> {
   });
   connectTerminal(machine.core, end);
   try {
-    const exit = await machine.run({ budget: Number.MAX_SAFE_INTEGER, signal: end.signal });
+    const exit = await machine.run({ budget: Number.POSITIVE_INFINITY, signal: end.signal });
     // The process status that QEMU's isa-debug-exit gives.
     if (exit.kind === "debug-exit") process.exitCode = ((exit.value << 1) | 1) & 0xff;
   } catch (error) {

@@ -10,15 +10,14 @@ const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver"]);
 /** The kernel that runs and its modules, as files; their symbols are read when asked for. */
 export class KernelFiles {
   readonly #kernel: Uint8Array;
-  readonly #given: ReadonlyMap<string, Uint8Array>;
   readonly #own: boolean;
   #vmlinux: SymbolTable | undefined;
   readonly #modules = new Map<string, SymbolTable>();
 
   constructor(kernel: Uint8Array, given: { readonly [name: string]: Uint8Array } = {}, own: boolean) {
     this.#kernel = kernel;
-    this.#given = new Map(Object.entries(given));
     this.#own = own;
+    for (const [name, bytes] of Object.entries(given)) this.#modules.set(name, readModule(name, bytes));
   }
 
   get vmlinux(): SymbolTable {
@@ -40,8 +39,22 @@ export class KernelFiles {
   async #load(name: string): Promise<void> {
     if (this.#modules.has(name)) return;
     // The name comes from the guest: only what the build made may be asked for.
-    const built = this.#own && OWN_MODULES.has(name);
-    const bytes = this.#given.get(name) ?? (built ? await loadGuest(`modules/${name}.ko`) : undefined);
-    if (bytes !== undefined) this.#modules.set(name, SymbolTable.fromElf(bytes));
+    if (!this.#own || !OWN_MODULES.has(name)) return;
+    this.#modules.set(name, readModule(name, await loadGuest(`modules/${name}.ko`)));
+  }
+}
+
+function readModule(name: string, bytes: Uint8Array): SymbolTable {
+  try {
+    return SymbolTable.fromElf(bytes);
+  } catch (cause) {
+    if (!(cause instanceof CrashlabError)) throw cause;
+    throw new CrashlabError(
+      "bad-module",
+      `expected an ELF module as ${name}, found another file; ${cause.message}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -24,7 +24,12 @@ const MIB = 1024 * 1024;
 const SLICE = 20_000;
 /** Slices after which the host's event loop has its turn. */
 const SLICES_BETWEEN_YIELDS = 500;
+/** Stands before the number and the exit status of a command. */
 const RECORD_SEPARATOR = "\u001e";
+const STATUS_LIMIT = 40;
+/** Longer console lines are cut into several. */
+const LINE_LIMIT = 16384;
+const NEVER = 1n << 64n;
 const CONSOLE = 0;
 const EXEC = 1;
 
@@ -44,7 +49,7 @@ export interface BootOptions {
   readonly protocol?: BootProtocol;
   /** Unix time in seconds of the real-time clock at power-on. */
   readonly startSeconds?: number;
-  /** Instructions that booting may take before `timeout` is thrown. Default 5e9. */
+  /** Guest nanoseconds (an instruction is one) that booting may take before `timeout` is thrown. Default 5e9. */
   readonly budget?: number;
   readonly signal?: AbortSignal;
   /** Console lines from the first one on: `on("console")` can be called only after booting. */
@@ -75,7 +80,7 @@ export interface ExecResult {
 }
 
 export interface RunLimits {
-  /** Instructions to run at most; then `timeout` is thrown. Default 2e9. */
+  /** Guest nanoseconds (an instruction is one) to run at most; then `timeout` is thrown. Default 2e9. */
   readonly budget?: number;
   readonly signal?: AbortSignal;
 }
@@ -115,7 +120,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #decoder = new TextDecoder();
   #execDecoder = new TextDecoder();
   #line = "";
-  #execOutput = "";
+  #execNumber = 0;
+  #execOutput: string[] = [];
+  /** The end of it, in which the end of the command shows. */
+  #execEnd = "";
   #reports = new ReportStream();
   #seen: CrashReport[] = [];
   #lines: string[] = [];
@@ -145,6 +153,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   }
 
   static async boot(options: BootOptions = {}): Promise<Machine> {
+    checkBytes("kernel", "bad-kernel", options.kernel);
+    checkBytes("initrd", "bad-initrd", options.initrd);
+    deadlineAfter(0n, options);
+    checkAborted(options.signal, "to boot");
     const ramBytes = parseMemory(options.memory ?? "128M");
     const own = options.kernel === undefined;
     const kernel = options.kernel ?? (await loadGuest("vmlinux"));
@@ -219,13 +231,23 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
         "expected a command on one line, found a line break; join commands with ;",
       );
     }
-    this.#execOutput = "";
-    const sent = `${command}\nprintf '\\036%d\\n' $?\n`;
-    await this.#type(EXEC, sent, limits);
-    const done = (): boolean => new RegExp(`${RECORD_SEPARATOR}\\d+\\r?\\n`).test(this.#execOutput);
-    await this.#pump(done, limits, `"${command}" to end`);
-    const [stdout = "", status = "0"] = this.#execOutput.split(RECORD_SEPARATOR);
-    return { stdout: stdout.replaceAll("\r\n", "\n"), status: Number.parseInt(status, 10) };
+    deadlineAfter(0n, limits);
+    checkAborted(limits.signal, `to run "${command}"`);
+    // Each command's end has its number: one given up earlier may still end before this one.
+    const end = `${RECORD_SEPARATOR}${++this.#execNumber} `;
+    this.#execOutput = [];
+    this.#execEnd = "";
+    await this.#type(EXEC, `${command}\nprintf '\\036%d %d\\n' ${this.#execNumber} $?\n`, limits);
+    const status = new RegExp(`${end}(\\d+)\\r?\\n`);
+    await this.#pump(() => status.test(this.#execEnd), limits, `"${command}" to end`);
+    const output = this.#execOutput.join("");
+    const [own = ""] = output.split(end);
+    const earlier = own.lastIndexOf(RECORD_SEPARATOR);
+    const start = earlier < 0 ? 0 : own.indexOf("\n", earlier) + 1;
+    return {
+      stdout: own.slice(start).replaceAll("\r\n", "\n"),
+      status: Number.parseInt(status.exec(this.#execEnd)?.[1] ?? "0", 10),
+    };
   }
 
   /** Types into the console's shell. */
@@ -309,6 +331,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   async fork(): Promise<Machine> {
     const child = new Machine(await this.core.fork(), this.#image, this.#files);
     child.#ready = this.#ready;
+    child.#execNumber = this.#execNumber;
     return child;
   }
 
@@ -348,29 +371,19 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   /** Runs slices until `done`. */
   async #pump(done: () => boolean, limits: RunLimits, what: string): Promise<void> {
     using _running = this.#hold();
-    try {
-      const budget = BigInt(Math.floor(limits.budget ?? 2e9));
-      const deadline = this.time + budget;
-      for (let slice = 1; !done(); slice++) {
-        limits.signal?.throwIfAborted();
-        this.#requireAlive(what);
-        if (this.time >= deadline) {
-          throw new CrashlabError(
-            "timeout",
-            `expected ${what} within ${budget} instructions, found it still pending`,
-          );
-        }
-        await this.#serve(this.core.run(SLICE));
-        this.#drain();
-        if (slice % SLICES_BETWEEN_YIELDS === 0) await yieldToHost();
+    const deadline = deadlineAfter(this.time, limits);
+    for (let slice = 1; !done(); slice++) {
+      checkAborted(limits.signal, what);
+      this.#requireAlive(what);
+      if (this.time >= deadline) {
+        throw new CrashlabError(
+          "timeout",
+          `expected ${what} within the budget, found it still pending at guest time ${this.time}; give a larger budget`,
+        );
       }
-    } catch (error) {
-      if (limits.signal?.aborted) {
-        throw new CrashlabError("aborted", `expected ${what}, found the caller's signal aborted`, {
-          cause: error,
-        });
-      }
-      throw error;
+      await this.#serve(this.core.run(SLICE));
+      this.#drain();
+      if (slice % SLICES_BETWEEN_YIELDS === 0) await yieldToHost();
     }
   }
 
@@ -436,10 +449,18 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       this.emit("output", output);
       const lines = (this.#line + this.#decoder.decode(output, { stream: true })).split("\n");
       this.#line = lines.pop() ?? "";
+      if (this.#line.length > LINE_LIMIT) {
+        lines.push(this.#line);
+        this.#line = "";
+      }
       for (const line of lines) this.#takeLine(line.replace(/\r$/, ""));
     }
     const executed = this.core.takeOutput(EXEC);
-    if (executed.length > 0) this.#execOutput += this.#execDecoder.decode(executed, { stream: true });
+    if (executed.length > 0) {
+      const text = this.#execDecoder.decode(executed, { stream: true });
+      this.#execOutput.push(text);
+      this.#execEnd = this.#execEnd.slice(-STATUS_LIMIT) + text;
+    }
   }
 
   #takeLine(line: string): void {
@@ -459,6 +480,33 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     this.#panicked = report;
     this.emit("panic", report);
   }
+}
+
+/** A file given as an option; JavaScript may give anything. */
+function checkBytes(what: string, code: "bad-kernel" | "bad-initrd", bytes: unknown): void {
+  if (bytes === undefined || bytes instanceof Uint8Array) return;
+  throw new CrashlabError(
+    code,
+    `expected the bytes of the ${what} as Uint8Array, found ${typeof bytes}; read the file`,
+  );
+}
+
+function checkAborted(signal: AbortSignal | undefined, what: string): void {
+  if (!signal?.aborted) return;
+  throw new CrashlabError("aborted", `expected ${what}, found the caller's signal aborted`, {
+    cause: signal.reason,
+  });
+}
+
+/** Guest time at which a budget is used up. */
+function deadlineAfter(time: bigint, { budget = 2e9 }: { readonly budget?: number }): bigint {
+  if (Number.isNaN(budget) || budget < 0) {
+    throw new CrashlabError(
+      "bad-option",
+      `expected a budget of 0 or more guest nanoseconds, found ${budget}`,
+    );
+  }
+  return time + (Number.isFinite(budget) ? BigInt(Math.floor(budget)) : NEVER);
 }
 
 /** Bytes of "128M" and the like. */

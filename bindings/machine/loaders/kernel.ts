@@ -37,5 +37,10 @@ function loadElf(options: LoadOptions, protocol: BootProtocol): BootImage {
       return loadPvh(options);
     case "multiboot":
       return loadMultiboot(options);
+    default:
+      throw new CrashlabError(
+        "bad-option",
+        `expected a protocol auto, linux64, pvh or multiboot, found "${String(protocol)}"`,
+      );
   }
 }
