@@ -7,6 +7,7 @@ import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
 import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
 import { parseCommand } from "./parse.ts";
+import { vectorsCommand } from "./vectors.ts";
 
 /** Errors about what was given, as against what happened. */
 const INPUT_ERRORS: ReadonlySet<string> = new Set([
@@ -35,6 +36,7 @@ const commands: readonly Command[] = [
   decodeCommand(),
   faddr2lineCommand(),
   addr2lineCommand(),
+  vectorsCommand(),
 ];
 for (const command of commands) {
   program.addCommand(command.exitOverride().showHelpAfterError());

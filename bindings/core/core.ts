@@ -6,6 +6,7 @@
 import { loadCore } from "#assets";
 import { CrashlabError } from "../error.ts";
 import type { BootImage, EntryState, SegmentState } from "../machine/loaders/boot_image.ts";
+import { type FpuState, readFpu, writeFpu } from "./fpu.ts";
 import * as at from "./layout.ts";
 import { type Mapping, walk } from "./page_walk.ts";
 import {
@@ -192,6 +193,21 @@ export class Core {
     this.#view.setBigUint64(base + 8, BigInt(segment.base), true);
     this.#view.setUint32(base + 16, segment.limit, true);
     this.#exports.selectMode();
+  }
+
+  /** Sets only the base of FS or GS, as the MSRs do. */
+  setSegmentBase(name: "fs" | "gs", base: bigint): void {
+    const segment = at.SEGMENTS + SEGMENT_REGISTERS.indexOf(name) * at.SEGMENT_SIZE;
+    this.#view.setBigUint64(segment + 8, base, true);
+  }
+
+  /** The x87 and SSE state of the active CPU. */
+  get fpu(): FpuState {
+    return readFpu(this.#view);
+  }
+
+  set fpu(state: FpuState) {
+    writeFpu(this.#view, state);
   }
 
   /** Guest-physical memory; pages never touched are zero. Throws `bad-address` outside memory. */
@@ -558,6 +574,7 @@ export class Core {
     set(at.IDT_BASE, entry.idt.base);
     this.#view.setUint32(at.IDT_LIMIT, entry.idt.limit, true);
     this.setSegment("cs", entry.cs);
+    this.#view.setUint32(at.CPL, entry.cs.selector & 3, true);
     for (const name of ["ds", "es", "ss", "fs", "gs"] as const) this.setSegment(name, entry.data);
     this.setSegment("tr", entry.tr);
     this.#exports.setRflags(2n);
