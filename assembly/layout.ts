@@ -72,6 +72,7 @@ export const NMI_PENDING: u32 = CPU + 0x318; // u32
 export const INIT_PENDING: u32 = CPU + 0x31c; // u32
 export const SIPI_VECTOR: u32 = CPU + 0x320; // i32, -1 none
 export const RETIRED: u32 = CPU + 0x328; // u64, instructions this CPU has retired
+export const RANDOM: u32 = CPU + 0x330; // u64, what RDRAND counts on
 export const FCW: u32 = CPU + 0x3a0; // u32 x87 control word
 export const FSW: u32 = CPU + 0x3a4; // u32 status word, TOP included
 export const FTW: u32 = CPU + 0x3a8; // u32 abridged tag word, by physical register

@@ -2,10 +2,18 @@
  * Instruction bytes to records. The bytes come from a window of up to 15 that the caller has fetched; running
  * past its end means that the next page is needed. SDM 2, chapter 2 and appendix A.
  */
+
 import { CODE_MODE, CPU, GPR, RIP, ZERO } from "../layout";
+import { ANDN, BEXTR, BLSR, BZHI, MULX, PDEP, PEXT, RORX } from "./bmi";
 import * as id from "./ids";
 import { BIT_ADDRESS16, BIT_ADDRESS32, BIT_LOCK, BIT_MEM, BIT_OPSIZE, BIT_REX, BIT_REX_W } from "./record";
 import { CS, DS, ES, FS, GS, SS } from "./state";
+
+/** Opcode maps of the families in dispatch_fp.ts: D8-DF and 9B; 0F; 0F 38; 0F 3A. */
+export const MAP_X87: u32 = 0;
+export const MAP_0F: u32 = 1;
+export const MAP_0F38: u32 = 2;
+export const MAP_0F3A: u32 = 3;
 
 let at: u32 = 0; // next byte in the window
 let end: u32 = 0;
@@ -170,6 +178,7 @@ export function decode(from: u32, length: u32, record: u32): u32 {
   store<u8>(out, <u8>opsize, 3);
   store<u8>(out, <u8>bits, 6);
   store<u8>(out, <u8>(segment == 0xff ? DS : segment), 7);
+  if ((bits & BIT_LOCK) != 0 && !lockable()) set(id.UNDEFINED, 0);
   if (at - from > 15) set(id.UNDEFINED, 1);
   return at - from;
 }
@@ -228,7 +237,7 @@ function oneByte(op: u32, mode: u32): void {
     case 0x63:
       if (mode != 64) return set(id.UNDEFINED, 0);
       needModrm();
-      return set(id.MOVX, 0x84);
+      return set(id.MOVX, opsize == 2 ? 0x82 : 0x84);
     case 0x68:
       setImm(immz());
       if (mode == 64) setSize(opsize == 2 ? 2 : 8);
@@ -302,7 +311,7 @@ function oneByte(op: u32, mode: u32): void {
       return set(op == 0x9a ? id.FAR_CALL : id.FAR_JMP, 0);
     }
     case 0x9b:
-      return set(id.NOP, 0);
+      return set(id.FP, MAP_X87);
     case 0x9c:
       if (mode == 64) setSize(opsize == 2 ? 2 : 8);
       return set(id.PUSHF, 0);
@@ -365,9 +374,11 @@ function oneByte(op: u32, mode: u32): void {
       return set(op == 0xc2 ? id.RET_I : id.RET, 0);
     case 0xc4:
     case 0xc5:
+      if (mode == 64) return vex(op, mode);
+      // Outside 64-bit mode a ModRM byte of register form, which LES and LDS do not have, makes it VEX.
+      if (mode == 32 && at < end && load<u8>(at) >= 0xc0) return vex(op, mode);
       needModrm();
-      if (mode == 64 || (bits & BIT_MEM) == 0) return set(id.UNDEFINED, 0);
-      return set(id.LOAD_FAR, op == 0xc4 ? ES : DS);
+      return set((bits & BIT_MEM) != 0 ? id.LOAD_FAR : id.UNDEFINED, op == 0xc4 ? ES : DS);
     case 0xc6:
     case 0xc7:
       if ((op & 1) == 0) setSize(1);
@@ -399,6 +410,16 @@ function oneByte(op: u32, mode: u32): void {
       if (segment == 0xff) segment = DS;
       if (addressBits == 32) bits |= BIT_ADDRESS32;
       return set(id.XLAT, 0);
+    case 0xd8:
+    case 0xd9:
+    case 0xda:
+    case 0xdb:
+    case 0xdc:
+    case 0xdd:
+    case 0xde:
+    case 0xdf:
+      needModrm();
+      return set(id.FP, MAP_X87);
     case 0xe0:
     case 0xe1:
     case 0xe2:
@@ -570,7 +591,8 @@ function twoByte(mode: u32): void {
     case 0xba:
       needModrm();
       setImm(fetch8());
-      return set(regOp() < 4 ? id.UNDEFINED : id.BT_I, regOp() & 3);
+      if (regOp() < 4) return set(id.UNDEFINED, 0);
+      return set(id.BT_I, regOp() & 3);
     case 0xa4:
     case 0xac:
       needModrm();
@@ -586,7 +608,8 @@ function twoByte(mode: u32): void {
       if ((bits & BIT_MEM) == 0) {
         if (rep == 0xf3 && g < 4 && mode == 64) return set(id.FSGSBASE, g);
         if (rep == 0 && g >= 5) return set(id.FENCE, g);
-      } else if (g == 7) return set(id.FENCE, 0);
+      } else if (g == 7) return set(rep == 0 ? id.FENCE : id.UNDEFINED, 0);
+      else if (g < 4) return set(rep == 0 && (bits & BIT_OPSIZE) == 0 ? id.FP : id.UNDEFINED, MAP_0F);
       return set(id.UNDEFINED, 0);
     }
     case 0xaf:
@@ -629,18 +652,122 @@ function twoByte(mode: u32): void {
       if (regOp() == 1 && (bits & BIT_MEM) != 0) return set(id.CMPXCHG8B, 0);
       if (regOp() >= 6 && (bits & BIT_MEM) == 0) return set(id.RDRAND, regOp());
       return set(id.UNDEFINED, 0);
-    case 0x38: {
-      const third = fetch8();
-      store<u8>(out, <u8>third, 15);
-      if (third == 0xf0 || third == 0xf1) {
-        needModrm();
-        return set((bits & BIT_MEM) != 0 && rep != 0xf2 ? id.MOVBE : id.UNDEFINED, third & 1);
-      }
-      if (third == 0x82) {
-        needModrm();
-        return set((bits & BIT_MEM) != 0 && (bits & BIT_OPSIZE) != 0 ? id.INVPCID : id.UNDEFINED, 0);
-      }
-    }
+    case 0x34:
+    case 0x35:
+      return set(id.SYSENTER, op);
+    case 0x38:
+      return threeByte(rep);
+    case 0x3a:
+      store<u8>(out, <u8>fetch8(), 15);
+      needModrm();
+      setImm(fetch8());
+      return set(id.FP, MAP_0F3A);
+    case 0x77:
+      return set(id.FP, MAP_0F);
+    case 0x70:
+    case 0x71:
+    case 0x72:
+    case 0x73:
+    case 0xc2:
+    case 0xc4:
+    case 0xc5:
+    case 0xc6:
+      needModrm();
+      setImm(fetch8());
+      return set(id.FP, MAP_0F);
+    case 0xb9: // UD1
+    case 0xff: // UD0
+      needModrm();
+      return set(id.UNDEFINED, 0);
+  }
+  if ((op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) || (op >= 0x50 && op <= 0x7f) || op >= 0xd0) {
+    needModrm();
+    return set(id.FP, MAP_0F);
   }
   set(id.UNDEFINED, 0);
+}
+
+/** 0F 38: MOVBE, CRC32, ADX and INVPCID among the vector instructions. */
+function threeByte(rep: u32): void {
+  const op = fetch8();
+  store<u8>(out, <u8>op, 15);
+  needModrm();
+  const isMemory = (bits & BIT_MEM) != 0;
+  const isOpsize = (bits & BIT_OPSIZE) != 0;
+  switch (op) {
+    case 0xf0:
+    case 0xf1:
+      if (rep == 0xf2) {
+        // The destination is 32 bits wide, or 64 with REX.W; the operand size is that of the source.
+        if (op == 0xf0) setSize(1);
+        return set(id.CRC32, 0);
+      }
+      return set(isMemory ? id.MOVBE : id.UNDEFINED, isMemory ? op & 1 : 0);
+    case 0xf6:
+      if (opsize == 2) setSize(4);
+      if (rep == 0xf3) return set(id.ADX, 1);
+      return set(rep == 0 && isOpsize ? id.ADX : id.UNDEFINED, 0);
+    case 0x82:
+      return set(isMemory && isOpsize && rep == 0 ? id.INVPCID : id.UNDEFINED, 0);
+  }
+  set(id.FP, MAP_0F38);
+}
+
+/**
+ * VEX: only the bit instructions of BMI1 and BMI2 are here. The second source or destination, VEX.vvvv, lies in
+ * the immediate. SDM 2, 2.3.5.
+ */
+function vex(op: u32, mode: u32): void {
+  const first = fetch8();
+  if (op == 0xc5) return set(id.UNDEFINED, 0);
+  const second = fetch8();
+  const code = fetch8();
+  if ((bits & (BIT_LOCK | BIT_OPSIZE | BIT_REX)) != 0 || load<u8>(out, 14) != 0) return set(id.UNDEFINED, 0);
+  rex = (~first >> 5) & 7;
+  if (mode != 64) rex = 0;
+  opsize = mode == 64 && (second & 0x80) != 0 ? 8 : 4;
+  const vvvv = (~second >> 3) & (mode == 64 ? 15 : 7);
+  const pp = second & 3;
+  const map = first & 31;
+  needModrm();
+  store<u8>(out, <u8>code, 15);
+  if ((second & 4) != 0) return set(id.UNDEFINED, 0);
+  if (map == 3 && code == 0xf0 && pp == 3) {
+    setImm(fetch8());
+    return set((second & 0x78) == 0x78 ? id.BMI : id.UNDEFINED, (second & 0x78) == 0x78 ? RORX : 0);
+  }
+  setImm(vvvv);
+  let operation: u32 = 0xff;
+  if (map == 2) {
+    if (code == 0xf2 && pp == 0) operation = ANDN;
+    else if (code == 0xf3 && pp == 0 && regOp() >= 1 && regOp() <= 3) operation = BLSR + regOp() - 1;
+    else if (code == 0xf5 && pp != 1) operation = pp == 0 ? BZHI : pp == 2 ? PEXT : PDEP;
+    else if (code == 0xf6 && pp == 3) operation = MULX;
+    else if (code == 0xf7) operation = BEXTR + pp;
+  }
+  set(operation == 0xff ? id.UNDEFINED : id.BMI, operation == 0xff ? 0 : operation);
+}
+
+/** LOCK is for read-modify-write instructions with a memory destination; elsewhere it is #UD. SDM 2A, LOCK. */
+function lockable(): bool {
+  if ((bits & BIT_MEM) == 0) return false;
+  const operation: u32 = load<u8>(out, 13);
+  switch (<u32>load<u16>(out)) {
+    case id.ALU_RM_R:
+    case id.ALU_RM_I:
+      return operation != 7;
+    case id.BT_R:
+    case id.BT_I:
+      return operation != 0;
+    case id.NEG:
+    case id.NOT:
+    case id.INC_RM:
+    case id.DEC_RM:
+    case id.XCHG:
+    case id.XADD:
+    case id.CMPXCHG:
+    case id.CMPXCHG8B:
+      return true;
+  }
+  return false;
 }

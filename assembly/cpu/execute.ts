@@ -64,6 +64,12 @@ export function jump(target: u64, size: u32): bool {
   return true;
 }
 
+/** Near call. The return address is written before the target is checked, as silicon does it. */
+function call<T>(target: u64): void {
+  const sp = gpr(RSP);
+  if (push<T>(<T>rip()) && !jump(target, sizeof<T>())) setGpr(RSP, sp);
+}
+
 export function executeSized(r: u32): void {
   switch (recOperandSize(r)) {
     case 8:
@@ -149,9 +155,7 @@ function execute<T>(r: u32): void {
       push<T>(<T>recImm(r));
       return;
     case id.CALL: {
-      const back = rip();
-      if (!jump(back + <u64>recImm(r), sizeof<T>())) return;
-      if (!push<T>(<T>back)) store<u64>(RIP, back);
+      call<T>(rip() + <u64>recImm(r));
       return;
     }
     case id.RET: {
@@ -224,9 +228,7 @@ function execute<T>(r: u32): void {
     case id.CALL_RM: {
       const to = getRm<T>(r);
       if (faulted()) return;
-      const back = rip();
-      if (!jump(<u64>to, sizeof<T>())) return;
-      if (!push<T>(<T>back)) store<u64>(RIP, back);
+      call<T>(<u64>to);
       return;
     }
     case id.JMP_RM: {

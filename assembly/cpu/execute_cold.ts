@@ -12,6 +12,7 @@ import {
   quotient,
   remainder,
 } from "./arithmetic";
+import { addWithOneFlag, bitInstruction, crc32, random } from "./bmi";
 import { DE, faulted, GP, raise, raiseGp0, raiseUd } from "./exceptions";
 import { dropped, jump, push, setStackPointer, stackMask, top } from "./execute";
 import { condition, isBelow, isEqual, rflags, SUB, setLazy, setRflags, setStatus } from "./flags";
@@ -69,12 +70,12 @@ import {
   setGpr,
 } from "./state";
 
-export function cold<T>(r: u32): bool {
+export function cold<T>(r: u32): void {
   switch (recId(r)) {
     case id.MUL:
     case id.IMUL1: {
       const b = getRm<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       const a = getRegister<T>(RAX, r);
       const signed = recId(r) == id.IMUL1;
       if (sizeof<T>() == 8) {
@@ -83,7 +84,7 @@ export function cold<T>(r: u32): bool {
         setGpr(RAX, low);
         setGpr(RDX, high);
         multiplyFlags(signed ? <i64>high != <i64>low >> 63 : high != 0);
-        return true;
+        return;
       }
       const width: u64 = sizeof<T>() * 8;
       const fill: u64 = 64 - width;
@@ -101,31 +102,31 @@ export function cold<T>(r: u32): bool {
         setRegister<T>(RAX, r, <T>product);
         setRegister<T>(RDX, r, <T>(product >> width));
       }
-      return true;
+      return;
     }
     case id.DIV:
     case id.IDIV: {
       const d = getRm<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       divide<T>(r, d, recId(r) == id.IDIV);
-      return true;
+      return;
     }
     case id.XCHG: {
       const a = getRmForWrite<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       const b = getReg<T>(r);
       setRm<T>(r, b);
       setReg<T>(r, a);
-      return true;
+      return;
     }
     case id.POP_RM: {
       const value = top<T>(0);
-      if (faulted()) return true;
+      if (faulted()) return;
       const before = gpr(RSP);
       dropped(sizeof<T>()); // an address based on RSP uses the value after the pop
       setRm<T>(r, value);
       if (faulted()) setGpr(RSP, before);
-      return true;
+      return;
     }
     case id.BT_R:
     case id.BT_I: {
@@ -143,10 +144,10 @@ export function cold<T>(r: u32): bool {
           address += <u64>(offset * sizeof<T>());
           if (!is64()) address &= 0xffffffff;
         }
-        if (operation != 0 && !canWrite(address, sizeof<T>())) return true;
+        if (operation != 0 && !canWrite(address, sizeof<T>())) return;
         value = read<T>(address);
       } else value = getRegister<T>(recRm(r), r);
-      if (faulted()) return true;
+      if (faulted()) return;
       const bit = <T>((<u64>1) << (n & (width - 1)));
       const was = (value & bit) != 0;
       let result = value;
@@ -158,99 +159,102 @@ export function cold<T>(r: u32): bool {
         else setRegister<T>(recRm(r), r, result);
       }
       setStatus(FLAG_CF, was ? FLAG_CF : 0);
-      return true;
+      return;
     }
     case id.BSF:
     case id.BSR: {
       const value = <u64>getRm<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       setStatus(FLAG_ZF, value == 0 ? FLAG_ZF : 0);
       if (value != 0) setReg<T>(r, <T>(recId(r) == id.BSF ? ctz(value) : 63 - clz(value)));
-      return true;
+      return;
     }
     case id.TZCNT:
     case id.LZCNT: {
       const value = <u64>getRm<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       const width: u64 = sizeof<T>() * 8;
       const n: u64 = value == 0 ? width : recId(r) == id.TZCNT ? ctz(value) : clz(value) - (64 - width);
       setStatus(FLAG_CF | FLAG_ZF, (value == 0 ? FLAG_CF : 0) | (n == 0 ? FLAG_ZF : 0));
       setReg<T>(r, <T>n);
-      return true;
+      return;
     }
     case id.POPCNT: {
       const value = <u64>getRm<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       setStatus(STATUS_FLAGS, value == 0 ? FLAG_ZF : 0);
       setReg<T>(r, <T>popcnt<u64>(value));
-      return true;
+      return;
     }
     case id.BSWAP: {
       const value = getRegister<T>(recRm(r), r);
       setRegister<T>(recRm(r), r, sizeof<T>() == 2 ? <T>0 : bswap<T>(value));
-      return true;
+      return;
     }
     case id.MOVBE:
       if (recOperation(r) == 0) {
         const value = getRm<T>(r);
         if (!faulted()) setReg<T>(r, bswap<T>(value));
       } else setRm<T>(r, bswap<T>(getReg<T>(r)));
-      return true;
+      return;
     case id.SHLD:
     case id.SHRD: {
       const a = getRmForWrite<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       const n = <u32>(recOperation(r) == 0 ? <u64>recImm(r) : gpr(RCX)) & (sizeof<T>() == 8 ? 63 : 31);
       setRm<T>(r, n == 0 ? a : doubleShift<T>(recId(r) == id.SHLD, a, getReg<T>(r), n));
-      return true;
+      return;
     }
     case id.XADD: {
       const a = getRmForWrite<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       const sum = alu<T>(0, a, getReg<T>(r));
+      // Memory first: the register may be part of its address. A register added to itself ends as the sum.
+      if (recIsMem(r)) setRm<T>(r, sum);
       setReg<T>(r, a);
-      setRm<T>(r, sum);
-      return true;
+      if (!recIsMem(r)) setRm<T>(r, sum);
+      return;
     }
     case id.CMPXCHG: {
       const a = getRmForWrite<T>(r);
-      if (faulted()) return true;
+      if (faulted()) return;
       const expected = getRegister<T>(RAX, r);
       setLazy(SUB, sizeof<T>(), <u64>expected, <u64>a, <u64>(<T>(expected - a)));
       if (expected == a) setRm<T>(r, getReg<T>(r));
       else {
-        setRm<T>(r, a);
+        // Memory is written back in any case; a register keeps its upper half.
+        if (recIsMem(r)) setRm<T>(r, a);
         setRegister<T>(RAX, r, a);
       }
-      return true;
+      return;
     }
     case id.CONVERT:
       if (sizeof<T>() == 8) setGpr(RAX, <u64>(<i64>(<i32>gpr(RAX))));
       else if (sizeof<T>() == 4) setGpr(RAX, <u64>(<u32>(<i32>(<i16>gpr(RAX)))));
       else setRegister<u16>(RAX, r, <u16>(<i16>(<i8>gpr(RAX))));
-      return true;
+      return;
     case id.EXTEND:
       setRegister<T>(RDX, r, <u64>getRegister<T>(RAX, r) >> (sizeof<T>() * 8 - 1) != 0 ? <T>-1 : <T>0);
-      return true;
+      return;
     case id.PUSHF:
       push<T>(<T>(rflags() & ~(FLAG_RF | FLAG_VM)));
-      return true;
+      return;
     case id.POPF: {
       const value = <u64>top<T>(0);
-      if (faulted()) return true;
+      if (faulted()) return;
       dropped(sizeof<T>());
       popFlags(value, sizeof<T>());
-      return true;
+      return;
     }
     case id.ENTER: {
       enter<T>(r);
-      return true;
+      return;
     }
     case id.RET_I: {
       const to = top<T>(0);
-      if (faulted()) return true;
+      if (faulted()) return;
       if (jump(<u64>to, sizeof<T>())) dropped(sizeof<T>() + <u32>recImm(r));
-      return true;
+      return;
     }
     case id.MOFFS: {
       const address = linear(load<u8>(r, 7), <u64>recImm(r));
@@ -258,22 +262,22 @@ export function cold<T>(r: u32): bool {
         const value = read<T>(address);
         if (!faulted()) setRegister<T>(RAX, r, value);
       } else write<T>(address, getRegister<T>(RAX, r));
-      return true;
+      return;
     }
     case id.PUSHA: {
       const sp = gpr(RSP);
       const start = (sp - 8 * sizeof<T>()) & stackMask();
-      if (!canWrite(linear(SS, start), 8 * sizeof<T>())) return true;
+      if (!canWrite(linear(SS, start), 8 * sizeof<T>())) return;
       for (let n: u32 = 0; n < 8; n++) push<T>(n == RSP ? <T>sp : <T>gpr(n));
-      return true;
+      return;
     }
     case id.POPA: {
       top<T>(0);
       top<T>(7 * sizeof<T>());
-      if (faulted()) return true;
+      if (faulted()) return;
       for (let n: u32 = 0; n < 8; n++) if (7 - n != RSP) setRegister<T>(7 - n, r, top<T>(n * sizeof<T>()));
       dropped(8 * sizeof<T>());
-      return true;
+      return;
     }
     case id.MOVS:
     case id.STOS:
@@ -281,9 +285,21 @@ export function cold<T>(r: u32): bool {
     case id.CMPS:
     case id.SCAS:
       stringOperation<T>(r);
-      return true;
+      return;
+    case id.BMI:
+      bitInstruction<T>(r);
+      return;
+    case id.ADX:
+      addWithOneFlag<T>(r);
+      return;
+    case id.CRC32:
+      crc32<T>(r);
+      return;
+    case id.RDRAND:
+      random<T>(r);
+      return;
   }
-  return false;
+  raiseUd();
 }
 
 export function popFlags(value: u64, size: u32): void {
@@ -390,9 +406,9 @@ function stringOperation<T>(r: u32): void {
     (bits & BIT_ADDRESS32) != 0 ? 0xffffffff : (bits & BIT_ADDRESS16) != 0 ? 0xffff : u64.MAX_VALUE;
   const segment = load<u8>(r, 7);
   const step: u64 = (load<u64>(FLAGS) & FLAG_DF) != 0 ? 0 - <u64>sizeof<T>() : sizeof<T>();
-  if (rep != 0 && (gpr(RCX) & mask) == 0) {
-    if (mask == 0xffffffff) setCounter(RCX, 0, mask);
-    return;
+  if (rep != 0) {
+    if (mask == 0xffffffff) clearUpperHalves(kind);
+    if ((gpr(RCX) & mask) == 0) return;
   }
   for (let i: u32 = 0; ; i++) {
     const si = gpr(RSI) & mask,
@@ -451,6 +467,14 @@ function stringOperation<T>(r: u32): void {
     if (i >= BURST) break;
   }
   store<u64>(RIP, rip() - load<u8>(r, 2)); // more to do: the same instruction again
+}
+
+/** With 32-bit addresses silicon clears them even when no element is done: RCX, and the pointers of MOVS and STOS. */
+function clearUpperHalves(kind: u32): void {
+  setGpr(RCX, gpr(RCX) & 0xffffffff);
+  if (kind != id.MOVS && kind != id.STOS) return;
+  setGpr(RDI, gpr(RDI) & 0xffffffff);
+  if (kind == id.MOVS) setGpr(RSI, gpr(RSI) & 0xffffffff);
 }
 
 function setCounter(n: u32, value: u64, mask: u64): void {

@@ -168,6 +168,11 @@ export function system(r: u32): bool {
     case id.SYSCALL:
       systemCall();
       return true;
+    case id.SYSENTER:
+      // Not offered (CPUID.SEP = 0 would say so); outside ring 0 silicon answers SYSEXIT with #GP first.
+      if (recOpcode(r) == 0x35 && load<u32>(CPL) != 0) raiseGp0();
+      else raiseUd();
+      return true;
     case id.SYSRET:
       systemReturn(size);
       return true;

@@ -4,6 +4,7 @@
  */
 
 import { deliver, deliverPending, EXCEPTION, EXTERNAL } from "../cpu/delivery";
+import { executeFp } from "../cpu/dispatch_fp";
 import { DB, faulted, NMI } from "../cpu/exceptions";
 import { executeSized } from "../cpu/execute";
 import { cold } from "../cpu/execute_cold";
@@ -142,6 +143,7 @@ function slice(): void {
 }
 
 function executeCold(r: u32): void {
+  if (load<u16>(r) == id.FP) return executeFp(r);
   if (system(r)) return;
   switch (load<u8>(r, 3)) {
     case 8:

@@ -50,6 +50,7 @@ export const NMI_PENDING = 0x11318;
 export const INIT_PENDING = 0x1131c;
 export const SIPI_VECTOR = 0x11320;
 export const RETIRED = 0x11328;
+export const RANDOM = 0x11330;
 export const FCW = 0x113a0;
 export const FSW = 0x113a4;
 export const FTW = 0x113a8;

@@ -176,6 +176,7 @@ function systemArea(): Uint8Array {
   view.setBigUint64(GDT + 0x28, 0x00cff3000000ffffn, true);
   view.setBigUint64(GDT + 0x30, 0x00affb000000ffffn, true);
   view.setBigUint64(TSS + 4, SYSTEM_BASE + BigInt(STACK_TOP), true);
+  view.setUint16(TSS + 0x66, 0x68, true); // no port bitmap
   return bytes;
 }
 
