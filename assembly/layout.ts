@@ -8,7 +8,7 @@
  *   0x0014000  scratch (bounce buffers)
  *   0x0018000  parked vCPU blocks, 8 x 4 KiB
  *   0x0020000  device block, 128 KiB (devices/layout.ts divides it)
- *   0x0040000  data TLBs: 3 modes x 1024 entries x 32 bytes
+ *   0x0040000  data TLBs: 4 modes x 1024 entries x 32 bytes
  *   0x0060000  fetch TLB: 3 modes x 256 entries x 16 bytes
  *   0x0080000  trace table: 16384 entries x 16 bytes
  *   0x0100000  decoded records: 65536 x 32 bytes
@@ -104,6 +104,7 @@ export const EXCEPTION_COUNT: u32 = RUN + 0x5c; // u32, exceptions ever logged
 export const LAZY_FRAMES: u32 = RUN + 0x60; // u32
 export const RUN_CHUNK: u32 = RUN + 0x68; // i64, what BUDGET was at the last boundary
 export const IDLE_BUDGET: u32 = RUN + 0x70; // u32
+export const LARGE_CACHED: u32 = RUN + 0x78; // u64, 2 MiB groups (address >> 21, modulo 64) with large pages in a TLB
 export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
 export const SCRATCH: u32 = 0x14000;
 export const PARKED: u32 = 0x18000;

@@ -23,9 +23,11 @@ const FEATURES_EDX: u32 =
   (1 << 7) |
   (1 << 14) |
   (1 << 12);
-const FEATURES_ECX: u32 = (1 << 13) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 31);
-/** SMEP, SMAP, FSGSBASE. */
-const FEATURES_7_EBX: u32 = 1 | (1 << 7) | (1 << 20);
+const FEATURES_ECX: u32 =
+  (1 << 13) | (1 << 17) | (1 << 30) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 31);
+/** FSGSBASE BMI1 SMEP BMI2 INVPCID RDSEED ADX SMAP. */
+const FEATURES_7_EBX: u32 =
+  1 | (1 << 3) | (1 << 7) | (1 << 8) | (1 << 10) | (1 << 18) | (1 << 19) | (1 << 20);
 const FEATURES_7_ECX: u32 = 1 << 2; // UMIP
 const EXTENDED_EDX: u32 = (1 << 11) | (1 << 20) | (1 << 26) | (1 << 27) | (1 << 29);
 

@@ -451,7 +451,7 @@ function oneByte(op: u32, mode: u32): void {
       setImm(imm8());
       return set(id.JMP, 0);
     case 0xf1:
-      return set(id.UNDEFINED, 0);
+      return set(id.INT1, 0);
     case 0xf4:
       return set(id.HLT, 0);
     case 0xf5:

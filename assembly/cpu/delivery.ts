@@ -6,6 +6,7 @@
 import {
   CPL,
   CR2,
+  DR,
   EXCEPTION_COUNT,
   EXCEPTION_LOG,
   EXCEPTION_MASK,
@@ -23,6 +24,7 @@ import {
 import { EXIT_EXCEPTION, EXIT_TRIPLE_FAULT, requestExit } from "../machine/attention";
 import { now } from "../machine/clock";
 import { systemRead, systemWrite } from "../mmu/memory";
+import { DR7_GD, debugIsFault } from "./debug";
 import { BP, DB, DE, DF, faulted, GP, NP, OF, PF, raise, SSF, TS, UD } from "./exceptions";
 import { rflags, setRflags } from "./flags";
 import {
@@ -90,6 +92,7 @@ export function deliverPending(): void {
   const error = load<u32>(PENDING_ERROR);
   store<u32>(PENDING, 0);
   if (vector == PF) store<u64>(CR2, load<u64>(PENDING_CR2));
+  if (vector == DB) store<u64>(DR + 56, load<u64>(DR + 56) & ~DR7_GD);
   log(vector, error);
   deliver(vector, error, EXCEPTION);
 }
@@ -108,10 +111,13 @@ function log(vector: u32, error: u32): void {
     requestExit(EXIT_EXCEPTION, vector);
 }
 
-/** Delivers a vector, with the escalation to double and triple fault. */
+/**
+ * Delivers a vector, with the escalation to double and triple fault. For SOFTWARE, `error` is the length of the
+ * instruction: a fault while delivering is reported at it, not behind it.
+ */
 export function deliver(vector: u32, error: u32, source: u32): void {
   let current = vector,
-    code = error,
+    code = source == SOFTWARE ? 0 : error,
     from = source;
   for (let attempt = 0; attempt < 4; attempt++) {
     if (
@@ -127,6 +133,7 @@ export function deliver(vector: u32, error: u32, source: u32): void {
     store<u32>(PENDING, 0);
     if (second == PF) store<u64>(CR2, load<u64>(PENDING_CR2));
     if (current == DF) break;
+    if (from == SOFTWARE) store<u64>(RIP, load<u64>(RIP) - error);
     const first = from == EXCEPTION ? current : 0xff;
     log(second, code);
     if (
@@ -185,7 +192,9 @@ function deliverLong(vector: u32, error: u32, source: u32): bool {
   systemWrite<u64>(
     at - 16,
     flags |
-      (source == EXCEPTION && vector != DB && vector != BP && vector != OF && vector != DF ? FLAG_RF : 0),
+      (source == EXCEPTION && (vector != DB || debugIsFault) && vector != BP && vector != OF && vector != DF
+        ? FLAG_RF
+        : 0),
   );
   systemWrite<u64>(at - 24, selector(CS));
   systemWrite<u64>(at - 32, load<u64>(RIP));
@@ -264,7 +273,13 @@ function deliverProtected(vector: u32, error: u32, source: u32): bool {
     sp = pushWord(base, sp, mask, oldSs, wide);
     sp = pushWord(base, sp, mask, oldSp, wide);
   }
-  sp = pushWord(base, sp, mask, flags | (source == EXCEPTION ? FLAG_RF : 0), wide);
+  sp = pushWord(
+    base,
+    sp,
+    mask,
+    flags | (source == EXCEPTION && (vector != DB || debugIsFault) ? FLAG_RF : 0),
+    wide,
+  );
   sp = pushWord(base, sp, mask, selector(CS), wide);
   sp = pushWord(base, sp, mask, load<u64>(RIP), wide);
   if (source == EXCEPTION && hasErrorCode(vector)) sp = pushWord(base, sp, mask, error, wide);
@@ -351,7 +366,7 @@ export function interruptReturn(size: u32): void {
   if (size > 2) changeable |= FLAG_AC | 0x200000;
   if (privilege == 0) changeable |= FLAG_IOPL | FLAG_VIF | FLAG_VIP;
   if (<u64>privilege <= (flagsNow & FLAG_IOPL) >> 12) changeable |= FLAG_IF;
-  setRflags((flagsNow & ~changeable) | (flags & changeable & ~FLAG_RF));
+  setRflags((flagsNow & ~changeable) | (flags & changeable));
   if (long || outer) {
     if ((ss & 0xfffc) == 0) installNullSsSelector(ss, rpl);
     else {

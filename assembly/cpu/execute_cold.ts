@@ -1,5 +1,6 @@
 /** The rarer integer instructions: multiplication and division, bits, exchanges, flags, strings by element. */
-import { CPL, FLAGS, GPR, RIP } from "../layout";
+import { CPL, FLAGS, GPR, RIP, SIGNAL } from "../layout";
+import { attendFlags } from "../machine/attention";
 import { canWrite, hostForRead, hostForWrite, read, write } from "../mmu/memory";
 import { effectiveAddress, linear } from "./address";
 import {
@@ -314,6 +315,7 @@ export function popFlags(value: u64, size: u32): void {
   if (size > 2) next &= ~FLAG_RF;
   setRflags(next);
   selectTlb();
+  attendFlags();
 }
 
 function divide<T>(r: u32, divisor: T, signed: bool): void {
@@ -421,7 +423,7 @@ function stringOperation<T>(r: u32): void {
         setCounter(RDI, di + done * sizeof<T>(), mask);
         setCounter(RCX, count, mask);
         if (count == 0) return;
-        if (i >= BURST) break;
+        if (i >= BURST || load<u32>(SIGNAL) != 0) break;
         continue;
       }
     }
@@ -464,7 +466,7 @@ function stringOperation<T>(r: u32): void {
     setCounter(RCX, left, mask);
     if (left == 0) return;
     if ((kind == id.CMPS || kind == id.SCAS) && isEqual() != (rep == 0xf3)) return;
-    if (i >= BURST) break;
+    if (i >= BURST || load<u32>(SIGNAL) != 0) break;
   }
   store<u64>(RIP, rip() - load<u8>(r, 2)); // more to do: the same instruction again
 }

@@ -153,10 +153,14 @@ export function isCanonical(address: u64): bool {
   return <u64>(((<i64>address) << 16) >> 16) == address;
 }
 
+/** The TLB that stays empty: with alignment checks in force every access takes the slow path, which makes them. */
+export const TLB_NEVER: u32 = 3;
+
 /** Picks the TLB of the privilege in force: user, supervisor, supervisor with SMAP at work. */
 export function selectTlb(): void {
   let mode: u32 = 0;
-  if (load<u32>(CPL) == 3) mode = 2;
+  if (load<u32>(CPL) == 3)
+    mode = (load<u64>(FLAGS) & FLAG_AC) != 0 && (load<u64>(CR0) & CR0_AM) != 0 ? TLB_NEVER : 2;
   else if ((load<u64>(CR4) & CR4_SMAP) != 0 && (load<u64>(FLAGS) & FLAG_AC) == 0) mode = 1;
   store<u32>(TLB_MODE, TLB + mode * TLB_SIZE);
 }

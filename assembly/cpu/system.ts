@@ -20,13 +20,17 @@ import {
   INHIBIT,
   KERNEL_GS_BASE,
   LSTAR,
+  NMI_PENDING,
   PENDING,
   RIP,
   STAR,
+  SYSENTER_CS,
+  SYSENTER_EIP,
+  SYSENTER_ESP,
   TIME,
   TSC_AUX,
 } from "../layout";
-import { attention } from "../machine/attention";
+import { attendFlags, attention } from "../machine/attention";
 import { tsc } from "../machine/clock";
 import {
   canWrite,
@@ -41,8 +45,9 @@ import {
 } from "../mmu/memory";
 import { effectiveAddress, effectiveOffset, linear } from "./address";
 import { cpuid } from "./cpuid";
-import { deliver, dropUnreachable, interruptReturn, SOFTWARE } from "./delivery";
-import { faulted, GP, NP, raise, raiseGp0, raiseUd, TS, UD } from "./exceptions";
+import { DR6_BD, DR7_GD, raiseDebug } from "./debug";
+import { deliver, dropUnreachable, EXTERNAL, interruptReturn, SOFTWARE } from "./delivery";
+import { DB, faulted, GP, NP, raise, raiseGp0, raiseUd, TS, UD } from "./exceptions";
 import { dropped, jump, push, setStackPointer, stackMask, top } from "./execute";
 import {
   condition,
@@ -97,7 +102,7 @@ import {
 import * as s from "./state";
 
 const CR0_VALID: u64 = 0xe005003f;
-const CR4_VALID: u64 = 0x7ff | s.CR4_UMIP | s.CR4_FSGSBASE | s.CR4_SMEP | s.CR4_SMAP;
+const CR4_VALID: u64 = 0x7ff | s.CR4_PCIDE | s.CR4_UMIP | s.CR4_FSGSBASE | s.CR4_SMEP | s.CR4_SMAP;
 
 /** True when privileged; else #GP(0) is pending. */
 function privileged(): bool {
@@ -156,25 +161,34 @@ export function system(r: u32): bool {
       return true;
     case id.INT3:
       materialize();
-      return softwareInterrupt(3);
+      return softwareInterrupt(r, 3);
     case id.INT:
-      return softwareInterrupt(<u32>recImm(r));
+      return softwareInterrupt(r, <u32>recImm(r));
     case id.INTO:
-      if (condition(0)) softwareInterrupt(4);
+      if (condition(0)) softwareInterrupt(r, 4);
+      return true;
+    case id.INT1:
+      // ICEBP: a #DB trap that needs no privilege and leaves DR6 alone (SDM 3B 17.2.6).
+      deliver(DB, 0, EXTERNAL);
+      attention();
       return true;
     case id.IRET:
       interruptReturn(size);
+      if (!faulted()) {
+        attendFlags();
+        if (load<u32>(NMI_PENDING) != 0) attention();
+      }
       return true;
     case id.SYSCALL:
       systemCall();
       return true;
     case id.SYSENTER:
-      // Not offered (CPUID.SEP = 0 would say so); outside ring 0 silicon answers SYSEXIT with #GP first.
-      if (recOpcode(r) == 0x35 && load<u32>(CPL) != 0) raiseGp0();
-      else raiseUd();
+      if (recOpcode(r) == 0x34) sysenter();
+      else sysexit(size);
       return true;
     case id.SYSRET:
       systemReturn(size);
+      if (!faulted()) attendFlags();
       return true;
     case id.SWAPGS: {
       if (!privileged()) return true;
@@ -191,6 +205,9 @@ export function system(r: u32): bool {
       return true;
     case id.INVLPG:
       if (privileged()) flushPage(effectiveAddress(r));
+      return true;
+    case id.INVPCID:
+      invalidateContext(r);
       return true;
     case id.MOV_CR:
       moveControl(r);
@@ -244,7 +261,7 @@ export function system(r: u32): bool {
       const value = <u32>(size == 8 ? top<u64>(0) : size == 4 ? <u64>top<u32>(0) : <u64>top<u16>(0)) & 0xffff;
       if (faulted() || !loadSegment(recReg(r), value)) return true;
       dropped(size);
-      if (recReg(r) == s.SS) store<u32>(INHIBIT, 1);
+      if (recReg(r) == s.SS) shadow();
       return true;
     }
     case id.FAR_JMP:
@@ -334,8 +351,7 @@ function flagOperation(op: u32): void {
       if (op == 0xfa) store<u64>(FLAGS, load<u64>(FLAGS) & ~s.FLAG_IF);
       else if ((load<u64>(FLAGS) & s.FLAG_IF) == 0) {
         store<u64>(FLAGS, load<u64>(FLAGS) | s.FLAG_IF);
-        store<u32>(INHIBIT, 1); // the next instruction still runs undisturbed
-        attention();
+        shadow();
       }
       break;
     case 0xfc:
@@ -346,8 +362,8 @@ function flagOperation(op: u32): void {
   }
 }
 
-function softwareInterrupt(vector: u32): bool {
-  deliver(vector, 0, SOFTWARE);
+function softwareInterrupt(r: u32, vector: u32): bool {
+  deliver(vector, recLength(r), SOFTWARE);
   attention();
   return true;
 }
@@ -432,6 +448,35 @@ function systemReturn(size: u32): void {
     0xffffffff,
   );
   s.setSegment(s.SS, ((base + 8) & 0xffff) | 3, 0xc0f3, 0, 0xffffffff);
+  store<u32>(CPL, 3);
+  s.selectMode();
+}
+
+/** SYSENTER and SYSEXIT, which take their selectors from one MSR (SDM 2B). */
+function sysenter(): void {
+  const base = load<u32>(SYSENTER_CS) & 0xfffc;
+  if (!s.isProtected() || base == 0) return raiseGp0();
+  const long = s.inLongMode();
+  setRflags(rflags() & ~(s.FLAG_VM | s.FLAG_IF | s.FLAG_RF));
+  store<u64>(RIP, long ? load<u64>(SYSENTER_EIP) : load<u64>(SYSENTER_EIP) & 0xffffffff);
+  s.setGpr(s.RSP, long ? load<u64>(SYSENTER_ESP) : load<u64>(SYSENTER_ESP) & 0xffffffff);
+  s.setSegment(s.CS, base, long ? 0xa09b : 0xc09b, 0, 0xffffffff);
+  s.setSegment(s.SS, base + 8, 0xc093, 0, 0xffffffff);
+  store<u32>(CPL, 0);
+  s.selectMode();
+}
+function sysexit(size: u32): void {
+  const base = load<u32>(SYSENTER_CS) & 0xfffc;
+  if (!s.isProtected() || base == 0 || load<u32>(CPL) != 0) return raiseGp0();
+  const long = size == 8;
+  const target = s.gpr(s.RDX),
+    stack = s.gpr(s.RCX);
+  if (long && !(s.isCanonical(target) && s.isCanonical(stack))) return raiseGp0();
+  const selector = base + (long ? 32 : 16);
+  store<u64>(RIP, long ? target : target & 0xffffffff);
+  s.setGpr(s.RSP, long ? stack : stack & 0xffffffff);
+  s.setSegment(s.CS, selector | 3, long ? 0xa0fb : 0xc0fb, 0, 0xffffffff);
+  s.setSegment(s.SS, (selector + 8) | 3, 0xc0f3, 0, 0xffffffff);
   store<u32>(CPL, 3);
   s.selectMode();
 }
@@ -590,7 +635,7 @@ function setCr0(value: u64): void {
     store<u64>(EFER, s.efer() | s.EFER_LMA);
   }
   if ((next & s.CR0_PG) == 0 && (old & s.CR0_PG) != 0) {
-    if (s.is64()) return raiseGp0();
+    if (s.is64() || (s.cr4() & s.CR4_PCIDE) != 0) return raiseGp0();
     store<u64>(EFER, s.efer() & ~s.EFER_LMA);
   }
   store<u64>(CR0, next);
@@ -610,7 +655,7 @@ function moveControl(r: u32): void {
     else s.setGpr(rm, value & 0xffffffff);
     return;
   }
-  const value = s.is64() ? s.gpr(rm) : s.gpr(rm) & 0xffffffff;
+  let value = s.is64() ? s.gpr(rm) : s.gpr(rm) & 0xffffffff;
   switch (n) {
     case 0:
       return setCr0(value);
@@ -618,6 +663,8 @@ function moveControl(r: u32): void {
       store<u64>(CR2, value);
       return;
     case 3:
+      // Bit 63 allows translations of other address spaces to stay; they may as well go.
+      if ((s.cr4() & s.CR4_PCIDE) != 0) value &= 0x7fffffffffffffff;
       if (s.inLongMode() && value >> 40 != 0) return raiseGp0();
       store<u64>(CR3, value);
       if ((s.cr4() & s.CR4_PGE) != 0) flushTlbNonGlobal();
@@ -625,6 +672,8 @@ function moveControl(r: u32): void {
       return;
     case 4:
       if ((value & ~CR4_VALID) != 0 || (s.inLongMode() && (value & s.CR4_PAE) == 0)) return raiseGp0();
+      if ((value & ~s.cr4() & s.CR4_PCIDE) != 0 && (!s.inLongMode() || (load<u64>(CR3) & 0xfff) != 0))
+        return raiseGp0();
       store<u64>(CR4, value);
       flushTlb();
       s.selectMode();
@@ -636,21 +685,40 @@ function moveControl(r: u32): void {
   }
 }
 
+/** INVPCID. The TLB carries no context numbers, so that each form forgets at least what it names (SDM 2A). */
+function invalidateContext(r: u32): void {
+  if (!privileged()) return;
+  const kind = s.is64() ? s.gpr(recReg(r)) : s.gpr(recReg(r)) & 0xffffffff;
+  const at = effectiveAddress(r);
+  const context = read<u64>(at);
+  if (faulted()) return;
+  const address = read<u64>(at + 8);
+  if (faulted()) return;
+  if (kind > 3 || context >> 12 != 0) return raiseGp0();
+  if (kind < 2 && context != 0 && (s.cr4() & s.CR4_PCIDE) == 0) return raiseGp0();
+  if (kind == 0 && !s.isCanonical(address)) return raiseGp0();
+  if (kind == 0) flushPage(address);
+  else if (kind == 2) flushTlb();
+  else flushTlbNonGlobal();
+}
+
 function moveDebug(r: u32): void {
   let n = recReg(r);
   if (n > 7) return raiseUd();
   if ((s.cr4() & s.CR4_DE) != 0 && (n == 4 || n == 5)) return raiseUd();
   if (!privileged()) return;
+  if ((load<u64>(DR + 56) & DR7_GD) != 0) return raiseDebug(DR6_BD);
   if (n == 4 || n == 5) n += 2;
   if (recOpcode(r) == 0x21) {
     s.setGpr(recRm(r), load<u64>(DR + n * 8));
     return;
   }
-  let value = s.gpr(recRm(r));
+  let value = s.is64() ? s.gpr(recRm(r)) : s.gpr(recRm(r)) & 0xffffffff;
   if (n >= 6 && value >> 32 != 0) return raiseGp0();
   if (n == 6) value = (value & 0xe00f) | 0xffff0ff0;
   if (n == 7) value = (value & 0xffff2fff) | 0x400;
   store<u64>(DR + n * 8, value);
+  flushTlb(); // watched pages have no fast path
 }
 
 function moveSegment(r: u32, size: u32): void {
@@ -662,7 +730,13 @@ function moveSegment(r: u32, size: u32): void {
   if (n > 5 || n == s.CS) return raiseUd();
   const value = <u32>getRm<u16>(r);
   if (faulted()) return;
-  if (loadSegment(n, value) && n == s.SS) store<u32>(INHIBIT, 1);
+  if (loadSegment(n, value) && n == s.SS) shadow();
+}
+
+/** The next instruction runs undisturbed: SS and RSP are loaded as a pair (SDM 3A 6.8.3). */
+function shadow(): void {
+  store<u32>(INHIBIT, 1);
+  attention();
 }
 
 function loop(r: u32): void {

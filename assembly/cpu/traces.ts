@@ -19,8 +19,8 @@ import {
   TRACES,
 } from "../layout";
 import { FRAME_CODE, frameFlags, frameOf, isRam, markCode } from "../mmu/frames";
-import { protectFrame, readPhysical } from "../mmu/memory";
-import { FETCH, INVALID, walk } from "../mmu/walk";
+import { noteLarge, protectFrame, readPhysical } from "../mmu/memory";
+import { FETCH, INVALID, walk, walkLarge } from "../mmu/walk";
 import { decode } from "./decode";
 import { faulted, GP, raise, raiseGp0 } from "./exceptions";
 import * as id from "./ids";
@@ -52,6 +52,7 @@ function fetchAddress(address: u64): u64 {
   if (load<u64>(e) == address >> 12) return load<u64>(e, 8) | (address & 0xfff);
   const physical = walk(address, FETCH);
   if (physical == INVALID) return INVALID;
+  if (walkLarge != 0) noteLarge(address);
   store<u64>(e, address >> 12);
   store<u64>(e, physical & ~0xfff, 8);
   return physical;
@@ -159,11 +160,14 @@ function endsTrace(handler: u32): bool {
     case id.OUTS:
     case id.HLT:
     case id.INT:
+    case id.INT1:
     case id.INT3:
     case id.INTO:
     case id.IRET:
     case id.SYSCALL:
     case id.SYSRET:
+    case id.SYSENTER:
+    case id.MOV_DR:
     case id.GROUP7:
     case id.MOV_CR:
     case id.WRMSR:

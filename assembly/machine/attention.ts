@@ -1,4 +1,6 @@
 /** How devices and instructions stop the hot loop: after the instruction under way it looks at everything anew. */
+import { FLAG_IF, FLAG_RF, FLAG_TF } from "../cpu/state";
+import { interruptPending } from "../devices/irq";
 import {
   ACTIVE,
   CPU,
@@ -6,6 +8,7 @@ import {
   CPUS,
   EXIT_DETAIL,
   EXIT_REASON,
+  FLAGS,
   INIT_PENDING,
   NMI_PENDING,
   PARKED,
@@ -30,6 +33,11 @@ export const NO_EXIT: u32 = 0xffffffff;
 
 export function attention(): void {
   store<u32>(SIGNAL, 1);
+}
+/** RFLAGS were loaded as a whole: single step, resume and interrupts now enabled must be seen at the next boundary. */
+export function attendFlags(): void {
+  const flags = load<u64>(FLAGS);
+  if ((flags & (FLAG_TF | FLAG_RF)) != 0 || ((flags & FLAG_IF) != 0 && interruptPending())) attention();
 }
 /** Ends run() after this instruction. The first request of a slice wins. */
 export function requestExit(reason: u32, detail: u64): void {

@@ -3,9 +3,10 @@
  * single step looked at between instructions. Mirrors SDM 3A 6.9 (priority among simultaneous events).
  */
 
+import { checkCodeBreakpoint, forgetMet, hasCodeBreakpoints, raiseTrap } from "../cpu/debug";
 import { deliver, deliverPending, EXCEPTION, EXTERNAL } from "../cpu/delivery";
 import { executeFp } from "../cpu/dispatch_fp";
-import { DB, faulted, NMI } from "../cpu/exceptions";
+import { faulted, NMI } from "../cpu/exceptions";
 import { executeSized } from "../cpu/execute";
 import { cold } from "../cpu/execute_cold";
 import * as id from "../cpu/ids";
@@ -17,13 +18,11 @@ import { acknowledgeInterrupt, interruptPending } from "../devices/irq";
 import {
   ACTIVITY,
   BUDGET,
-  DR,
   EXIT_REASON,
   FLAGS,
   INHIBIT,
   NMI_BLOCKED,
   NMI_PENDING,
-  PENDING,
   RETIRED,
   RIP,
   RUN_CHUNK,
@@ -55,25 +54,29 @@ export function run(budget: i32): u32 {
     if (deadline != NO_DEADLINE && deadline - time < <u64>chunk)
       chunk = deadline > time ? <i64>(deadline - time) : 1;
     if ((load<u64>(FLAGS) & FLAG_TF) != 0 || load<u32>(INHIBIT) != 0) chunk = 1;
+    // RF holds off breakpoints for one instruction, which starts without it.
+    const resumed = (load<u64>(FLAGS) & FLAG_RF) != 0;
+    const breakpoints = hasCodeBreakpoints();
+    if (resumed || breakpoints) chunk = 1;
+    store<u64>(FLAGS, load<u64>(FLAGS) & ~FLAG_RF);
     const shadow = load<u32>(INHIBIT);
     const stepping = (load<u64>(FLAGS) & FLAG_TF) != 0;
     store<u32>(INHIBIT, 0);
     store<i64>(RUN_CHUNK, chunk);
     store<i64>(BUDGET, chunk);
     store<u32>(SIGNAL, 0);
-    slice();
+    if (breakpoints && !resumed) checkCodeBreakpoint();
+    if (!faulted()) slice();
     const done = chunk - load<i64>(BUDGET);
     store<u64>(TIME, load<u64>(TIME) + <u64>done);
     store<i64>(RUN_CHUNK, 0);
     store<i64>(BUDGET, 0);
     store<u64>(RETIRED, load<u64>(RETIRED) + <u64>done);
     left -= done == 0 ? 1 : done;
-    if (faulted()) deliverPending();
-    else if (stepping && done != 0) {
-      store<u64>(DR + 48, load<u64>(DR + 48) | 0x4000);
-      store<u32>(PENDING, DB + 1);
+    if (faulted()) {
+      forgetMet();
       deliverPending();
-    }
+    } else if (raiseTrap(stepping && done != 0)) deliverPending();
     if (load<u32>(EXIT_REASON) != NO_EXIT) break;
   }
   return load<u32>(EXIT_REASON) == NO_EXIT ? EXIT_BUDGET : load<u32>(EXIT_REASON);

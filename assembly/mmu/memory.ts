@@ -11,13 +11,14 @@
  * A fault leaves an exception pending and returns 0; callers test faulted() before they change anything.
  */
 
+import { isWatched, watchAccess } from "../cpu/debug";
 import { AC, faulted, GP, raise, SSF } from "../cpu/exceptions";
-import { CR0_AM, cr0, FLAG_AC, is64, isCanonical } from "../cpu/state";
+import { CR0_AM, cr0, FLAG_AC, is64, isCanonical, TLB_NEVER } from "../cpu/state";
 import { flushCodeIn } from "../cpu/traces";
 import { isMmio, mmioRead, mmioWrite } from "../devices/bus";
-import { CPL, FETCH_TLB, FLAGS, SCRATCH, SIGNAL, TLB, TLB_MODE, TLB_SIZE } from "../layout";
+import { CPL, FETCH_TLB, FLAGS, LARGE_CACHED, SCRATCH, SIGNAL, TLB, TLB_MODE, TLB_SIZE } from "../layout";
 import { FRAME_CODE, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
-import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkWritable } from "./walk";
+import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkLarge, walkWritable } from "./walk";
 
 const BOUNCE: u32 = SCRATCH;
 
@@ -127,6 +128,7 @@ function slowReadTo(address: u64, size: u32, to: u32): u32 {
   const inFirst: u32 = 4096 - (<u32>address & 0xfff);
   const first = walk(address, READ);
   if (first == INVALID) return 0;
+  watchAccess(address, size, false);
   if (size <= inFirst) {
     fillTlb(address, first);
     return readPhysical(first, size, to) ? to : 0;
@@ -148,6 +150,7 @@ function slowWrite(address: u64, size: u32): bool {
   const inFirst: u32 = 4096 - (<u32>address & 0xfff);
   const first = walk(address, WRITE);
   if (first == INVALID) return false;
+  watchAccess(address, size, true);
   if (size <= inFirst) {
     writePhysical(first, size, BOUNCE);
     fillTlb(address, first);
@@ -224,11 +227,18 @@ export function writePhysical(physical: u64, size: u32, from: u32): void {
   }
 }
 
+/** A piece of a large page is cached: INVLPG anywhere in that page has to forget it. A GiB covers every group. */
+export function noteLarge(address: u64): void {
+  const bits: u64 = walkLarge == 2 ? u64.MAX_VALUE : (<u64>1) << ((address >> 21) & 63);
+  store<u64>(LARGE_CACHED, load<u64>(LARGE_CACHED) | bits);
+}
+
 /** After a successful walk: remember the page. Code pages and pages not yet dirty keep the slow write path. */
 function fillTlb(address: u64, physical: u64): void {
   const page = address & ~0xfff;
   const e = entryOf(address);
-  if (!isRam(physical)) return;
+  if (!isRam(physical) || load<u32>(TLB_MODE) == TLB + TLB_NEVER * TLB_SIZE || isWatched(page, 4096)) return;
+  if (walkLarge) noteLarge(address);
   const host = frameOf(physical);
   const flags = frameFlags(physical);
   store<u64>(e, page);
@@ -239,7 +249,8 @@ function fillTlb(address: u64, physical: u64): void {
 
 /** Forgets every translation of every mode. */
 export function flushTlb(): void {
-  for (let mode: u32 = 0; mode < 3; mode++) {
+  store<u64>(LARGE_CACHED, 0);
+  for (let mode: u32 = 0; mode <= TLB_NEVER; mode++) {
     for (let i: u32 = 0; i < 1024; i++) {
       const e = TLB + mode * TLB_SIZE + i * 32;
       const bad = (<u64>(i ^ 1)) << 12;
@@ -266,15 +277,19 @@ export function flushTlbNonGlobal(): void {
   store<u32>(SIGNAL, 1);
 }
 
+/** INVLPG: forgets the page of this address, all of it if it is large. */
 export function flushPage(address: u64): void {
+  if (((load<u64>(LARGE_CACHED) >> ((address >> 21) & 63)) & 1) != 0) return flushTlb();
   const i = <u32>(address >> 12) & 1023;
   const bad = (<u64>(i ^ 1)) << 12;
-  for (let mode: u32 = 0; mode < 3; mode++) {
+  for (let mode: u32 = 0; mode < TLB_NEVER; mode++) {
     const e = TLB + mode * TLB_SIZE + i * 32;
     store<u64>(e, bad);
     store<u64>(e, bad, 8);
   }
-  memory.fill(FETCH_TLB, 0xff, 3 * 256 * 16);
+  const fetch = FETCH_TLB + ((<u32>(address >> 12) & 255) << 4);
+  store<u64>(fetch, u64.MAX_VALUE);
+  store<u64>(fetch + 256 * 16, u64.MAX_VALUE);
   store<u32>(SIGNAL, 1);
 }
 

@@ -41,6 +41,8 @@ const PHYSICAL_BITS: u64 = 0x000000ffffffffff;
 // What the last successful walk found out, for the TLB entry that follows it.
 export let walkWritable: bool = false;
 export let walkGlobal: bool = false;
+/** 0: a page of 4 KiB, 1: 2 or 4 MiB, 2: 1 GiB. */
+export let walkLarge: u32 = 0;
 
 function loadEntry(at: u64): u64 {
   return isRam(at) ? load<u64>(frameOf(at) + (<u32>at & 0xfff)) : 0;
@@ -57,6 +59,7 @@ function storeEntry(at: u64, value: u64, size: u32): void {
 export function walk(address: u64, kind: u32): u64 {
   if ((cr0() & CR0_PG) == 0) {
     walkWritable = true;
+    walkLarge = 0;
     return address & 0xffffffff;
   }
   if ((cr4() & CR4_PAE) == 0) return walk32(address, kind);
@@ -97,6 +100,7 @@ export function walk(address: u64, kind: u32): u64 {
       if (marked != entry) storeEntry(at, marked, 8);
       walkWritable = (marked & D) != 0 && writable(user || (kind & SYSTEM) == 0 ? user : false, rights);
       walkGlobal = (entry & 0x100) != 0;
+      walkLarge = shift == 12 ? 0 : shift == 21 ? 1 : 2;
       return ((entry & ADDRESS & ~mask) | (address & mask)) & PHYSICAL_BITS;
     }
     if (!isPdpte32) {
@@ -159,6 +163,7 @@ function walk32(address: u64, kind: u32): u64 {
     if (marked != entry) storeEntry(directory, marked, 4);
     walkWritable = (marked & D) != 0 && writable(user, entry);
     walkGlobal = (entry & 0x100) != 0;
+    walkLarge = 2; // 4 MiB: two groups of the filter, so say all
     return (entry & 0xffc00000) | (((entry >> 13) & 0xff) << 32) | (address & 0x3fffff);
   }
   const at = (entry & 0xfffff000) + ((address >> 12) & 1023) * 4;
@@ -171,5 +176,6 @@ function walk32(address: u64, kind: u32): u64 {
   if (marked != page) storeEntry(at, marked, 4);
   walkWritable = (marked & D) != 0 && writable(user, rights);
   walkGlobal = (page & 0x100) != 0;
+  walkLarge = 0;
   return (page & 0xfffff000) | (address & 0xfff);
 }

@@ -80,6 +80,7 @@ export const EXCEPTION_COUNT = 0x1205c;
 export const LAZY_FRAMES = 0x12060;
 export const RUN_CHUNK = 0x12068;
 export const IDLE_BUDGET = 0x12070;
+export const LARGE_CACHED = 0x12078;
 export const EXCEPTION_LOG = 0x12100;
 export const SCRATCH = 0x14000;
 export const PARKED = 0x18000;

@@ -1,0 +1,145 @@
+/** System behaviour of the core, by small programs in ring 0. SDM 3A chapters 2, 4, 6; 3B chapter 17. */
+import { describe, expect, test } from "vitest";
+import { CODE, DIRECTORY, frame, ring0 } from "./ring0.ts";
+
+const HLT = 0xf4;
+const DB = 1;
+const GP = 13;
+/** mov rax, imm32 sign-extended */
+const movRax = (value: number): number[] => [0x48, 0xc7, 0xc0, ...u32(value)];
+const u32 = (value: number): number[] => [
+  value & 255,
+  (value >> 8) & 255,
+  (value >> 16) & 255,
+  (value >> 24) & 255,
+];
+/** mov drN, rax */
+const movDr = (n: number): number[] => [0x0f, 0x23, 0xc0 | (n << 3)];
+/** push imm32; popfq */
+const setFlags = (flags: number): number[] => [0x68, ...u32(flags), 0x9d];
+const out = (port: number, value: number): number[] => [0xb0, value, 0xe6, port];
+
+/** Programs the interrupt controller and timer for one tick, and waits for it with interrupts off. */
+const PENDING_TICK = [
+  ...[out(0x20, 0x11), out(0x21, 0x20), out(0x21, 4), out(0x21, 1), out(0x21, 0xfe)].flat(),
+  ...[out(0x43, 0x34), out(0x40, 0x10), out(0x40, 0)].flat(),
+  ...[0xb9, ...u32(40_000), 0xe2, 0xfe], // mov ecx, 40000; loop $
+  ...[0x31, 0xc0], // xor eax, eax
+];
+
+describe("interrupts", () => {
+  test("POPF that enables them lets a pending one in before the next instruction", async () => {
+    const code = [...PENDING_TICK, ...setFlags(0x202), 0xff, 0xc0, HLT];
+    const core = await ring0(code);
+    core.run(200_000);
+    expect(core.registers().rax).toBe(0n);
+    expect(frame(core).rip).toBe(CODE + code.length - 3);
+  });
+
+  test("STI lets one instruction through first", async () => {
+    const code = [...PENDING_TICK, 0xfb, 0xff, 0xc0, 0xff, 0xc0, HLT];
+    const core = await ring0(code);
+    core.run(200_000);
+    expect(core.registers().rax).toBe(1n);
+    expect(frame(core).rip).toBe(CODE + code.length - 3);
+  });
+
+  test("INT through a gate that is not present is #NP at the INT, EXT clear", async () => {
+    const core = await ring0([0x90, 0xcd, 0x81], { absent: [0x81] });
+    core.run(100);
+    expect(core.exceptions()).toMatchObject([{ vector: 11, error: 0x81 * 8 + 2 }]);
+    // HLT of the handler has run; the frame has an error code in front.
+    const bytes = core.readPhysical(core.registers().rsp + 8n, 8);
+    expect(new DataView(bytes.buffer).getBigUint64(0, true)).toBe(BigInt(CODE + 1));
+  });
+});
+
+describe("debug exceptions", () => {
+  test("a data breakpoint traps behind the store, DR6 says which", async () => {
+    const code = [
+      ...[movRax(0x30004), movDr(0), movRax(0x000d0001), movDr(7)].flat(),
+      ...[0xc7, 0x04, 0x25, ...u32(0x30000), ...u32(1)], // mov dword [30000h], 1: beside it
+      ...[0xc7, 0x04, 0x25, ...u32(0x30004), ...u32(2)],
+      HLT,
+    ];
+    const core = await ring0(code);
+    core.run(100);
+    expect(core.exceptions()).toMatchObject([{ vector: DB, rip: BigInt(CODE + code.length - 1) }]);
+    expect([...core.readPhysical(0x30004n, 1)]).toEqual([2]);
+    expect(frame(core).rflags & 0x10000n).toBe(0n);
+  });
+
+  test("an instruction breakpoint is a fault with RF, and IRET to it goes on", async () => {
+    const set = [...movRax(CODE + 20), ...movDr(0), ...movRax(1), ...movDr(7)];
+    expect(set.length).toBe(20);
+    const core = await ring0([...set, 0x90, HLT], { returning: [DB] });
+    expect(core.run(100).kind).toBe("halted");
+    expect(core.exceptions()).toMatchObject([{ vector: DB, rip: BigInt(CODE + 20) }]);
+    expect(core.registers().rip).toBe(BigInt(CODE + 22));
+  });
+
+  test("TF traps behind the instruction after the POPF that set it", async () => {
+    const core = await ring0([...setFlags(0x102), 0x90, 0x90, HLT]);
+    core.run(100);
+    expect(core.exceptions()).toMatchObject([{ vector: DB, rip: BigInt(CODE + 7) }]);
+  });
+
+  test("general detect stops MOV DR and clears itself", async () => {
+    const code = [...movRax(0x2000), ...movDr(7), 0x0f, 0x21, 0xc3, HLT]; // mov rbx, dr0
+    const core = await ring0(code, { returning: [DB] });
+    expect(core.run(100).kind).toBe("halted");
+    expect(core.exceptions()).toMatchObject([{ vector: DB, rip: BigInt(CODE + 10) }]);
+  });
+
+  test("INT1 is a #DB that needs no gate privilege", async () => {
+    const core = await ring0([0xf1, 0x90, HLT]);
+    core.run(100);
+    expect(frame(core).rip).toBe(CODE + 1);
+  });
+});
+
+describe("control registers", () => {
+  const refused: readonly (readonly [string, readonly number[]])[] = [
+    ["reserved bits of CR4", [...movRax(0x20 | (1 << 15)), 0x0f, 0x22, 0xe0]],
+    ["CR4 without PAE in long mode", [...movRax(0), 0x0f, 0x22, 0xe0]],
+    ["CR0 with NW and without CD", [...movRax(0xa0000033 | 0), 0x89, 0xc0, 0x0f, 0x22, 0xc0]],
+    ["CR3 beyond physical addresses", [0x48, 0xb8, 0, 0, 0, 0, 0, 1, 0, 0, 0x0f, 0x22, 0xd8]],
+    ["CR8 above 15", [...movRax(16), 0x44, 0x0f, 0x22, 0xc0]],
+    ["an unknown MSR", [0xb9, ...u32(0x12345), 0x0f, 0x32]],
+  ];
+  test.each(refused)("#GP for %s", async (_name, code) => {
+    const core = await ring0([...code, HLT]);
+    core.run(100);
+    expect(core.exceptions()).toMatchObject([{ vector: GP, error: 0 }]);
+  });
+
+  test("PCIDE may be set, CR3 then names a context, and INVPCID takes types 0 to 3", async () => {
+    const code = [
+      ...[...movRax(0x20020), 0x0f, 0x22, 0xe0],
+      ...[...movRax(0x1001), 0x0f, 0x22, 0xd8],
+      ...[...movRax(3), 0x66, 0x0f, 0x38, 0x82, 0x04, 0x25, ...u32(0x30000)],
+      ...[...movRax(4), 0x66, 0x0f, 0x38, 0x82, 0x04, 0x25, ...u32(0x30000)],
+    ];
+    const core = await ring0([...code, HLT]);
+    core.run(100);
+    expect(core.registers().cr3).toBe(0x1001n);
+    expect(core.exceptions()).toMatchObject([{ vector: GP, rip: BigInt(CODE + code.length - 10) }]);
+  });
+});
+
+describe("translation", () => {
+  test("INVLPG forgets all of a large page", async () => {
+    const core = await ring0([
+      ...[0x8b, 0x04, 0x25, ...u32(0x201000)], // mov eax, [201000h]
+      ...[0xc7, 0x04, 0x25, ...u32(DIRECTORY + 8), ...u32(0x400083)], // the page is now at 400000h
+      ...[0x0f, 0x01, 0x3c, 0x25, ...u32(0x3ff000)], // invlpg at its other end
+      ...[0x8b, 0x1c, 0x25, ...u32(0x201000)], // mov ebx, [201000h]
+      HLT,
+    ]);
+    core.writePhysical(0x201000n, Uint8Array.of(1));
+    core.writePhysical(0x401000n, Uint8Array.of(2));
+    core.run(100);
+    const { rax, rbx } = core.registers();
+    expect([rax, rbx]).toEqual([1n, 2n]);
+  });
+});
