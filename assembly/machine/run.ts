@@ -9,6 +9,7 @@ import { executeFp } from "../cpu/dispatch_fp";
 import { faulted, NMI } from "../cpu/exceptions";
 import { executeSized } from "../cpu/execute";
 import { cold } from "../cpu/execute_cold";
+import { executeHot } from "../cpu/execute_hot";
 import * as id from "../cpu/ids";
 import { RECORD_SIZE } from "../cpu/record";
 import { FLAG_IF, FLAG_RF, FLAG_TF } from "../cpu/state";
@@ -125,7 +126,15 @@ function slice(): void {
     while (handler != id.END) {
       const length = load<u8>(r, 2);
       store<u64>(RIP, load<u64>(RIP) + length);
-      if (handler < id.COLD) executeSized(r);
+      if (handler >= id.HOT) {
+        executeHot(r, handler);
+        if (handler <= id.HOT_LAST_SILENT) {
+          if (--budget <= 0) break;
+          r += RECORD_SIZE;
+          handler = load<u16>(r);
+          continue;
+        }
+      } else if (handler < id.COLD) executeSized(r);
       else {
         store<i64>(BUDGET, budget);
         executeCold(r);
