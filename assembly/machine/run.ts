@@ -9,7 +9,7 @@ import { executeFp } from "../cpu/dispatch_fp";
 import { faulted, NMI } from "../cpu/exceptions";
 import { executeSized } from "../cpu/execute";
 import { cold } from "../cpu/execute_cold";
-import { executeHot } from "../cpu/execute_hot";
+import * as hot from "../cpu/execute_hot";
 import * as id from "../cpu/ids";
 import { RECORD_SIZE } from "../cpu/record";
 import { FLAG_IF, FLAG_RF, FLAG_TF } from "../cpu/state";
@@ -127,7 +127,113 @@ function slice(): void {
       const length = load<u8>(r, 2);
       store<u64>(RIP, load<u64>(RIP) + length);
       if (handler >= id.HOT) {
-        executeHot(r, handler);
+        switch (handler) {
+          case id.HOT_ALU + 0:
+            hot.add<u32>(r);
+            break;
+          case id.HOT_ALU + 1:
+            hot.add<u64>(r);
+            break;
+          case id.HOT_ALU + 2:
+            hot.addImmediate<u32>(r);
+            break;
+          case id.HOT_ALU + 3:
+            hot.addImmediate<u64>(r);
+            break;
+          case id.HOT_ALU + 4:
+            hot.or<u32>(r);
+            break;
+          case id.HOT_ALU + 5:
+            hot.or<u64>(r);
+            break;
+          case id.HOT_ALU + 6:
+            hot.orImmediate<u32>(r);
+            break;
+          case id.HOT_ALU + 7:
+            hot.orImmediate<u64>(r);
+            break;
+          case id.HOT_ALU + 8:
+            hot.test<u32>(r);
+            break;
+          case id.HOT_ALU + 9:
+            hot.test<u64>(r);
+            break;
+          case id.HOT_ALU + 10:
+            hot.testImmediate<u32>(r);
+            break;
+          case id.HOT_ALU + 11:
+            hot.testImmediate<u64>(r);
+            break;
+          case id.HOT_ALU + 16:
+            hot.and<u32>(r);
+            break;
+          case id.HOT_ALU + 17:
+            hot.and<u64>(r);
+            break;
+          case id.HOT_ALU + 18:
+            hot.andImmediate<u32>(r);
+            break;
+          case id.HOT_ALU + 19:
+            hot.andImmediate<u64>(r);
+            break;
+          case id.HOT_ALU + 20:
+            hot.subtract<u32>(r);
+            break;
+          case id.HOT_ALU + 21:
+            hot.subtract<u64>(r);
+            break;
+          case id.HOT_ALU + 22:
+            hot.subtractImmediate<u32>(r);
+            break;
+          case id.HOT_ALU + 23:
+            hot.subtractImmediate<u64>(r);
+            break;
+          case id.HOT_ALU + 24:
+            hot.xor<u32>(r);
+            break;
+          case id.HOT_ALU + 25:
+            hot.xor<u64>(r);
+            break;
+          case id.HOT_ALU + 26:
+            hot.xorImmediate<u32>(r);
+            break;
+          case id.HOT_ALU + 27:
+            hot.xorImmediate<u64>(r);
+            break;
+          case id.HOT_ALU + 28:
+            hot.compare<u32>(r);
+            break;
+          case id.HOT_ALU + 29:
+            hot.compare<u64>(r);
+            break;
+          case id.HOT_ALU + 30:
+            hot.compareImmediate<u32>(r);
+            break;
+          case id.HOT_ALU + 31:
+            hot.compareImmediate<u64>(r);
+            break;
+          case id.HOT_MOV32:
+            hot.moveRegister<u32>(r);
+            break;
+          case id.HOT_MOV64:
+            hot.moveRegister<u64>(r);
+            break;
+          case id.HOT_MOV_I:
+            hot.moveImmediate(r);
+            break;
+          case id.HOT_LOAD32:
+            hot.loadRegister<u32>(r);
+            break;
+          case id.HOT_LOAD64:
+            hot.loadRegister<u64>(r);
+            break;
+          case id.HOT_STORE32:
+            hot.storeRegister<u32>(r);
+            break;
+          case id.HOT_STORE64:
+            hot.storeRegister<u64>(r);
+            break;
+        }
         if (handler <= id.HOT_LAST_SILENT) {
           if (--budget <= 0) break;
           r += RECORD_SIZE;
