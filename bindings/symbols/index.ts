@@ -6,6 +6,13 @@ export {
   type NamedPlace,
   type PlaceKind,
 } from "./decode.ts";
+export {
+  type CodeMode,
+  type Disassemble,
+  type DisassembledLine,
+  type IcedModule,
+  loadDisassembler,
+} from "./disassemble.ts";
 export { ElfFile, type ElfSection, type ElfSymbol } from "./elf.ts";
 export {
   type FunctionPlace,

@@ -5,7 +5,13 @@ import { describe, expect, test } from "vitest";
 import { parseReports, parseTaint, taintOfNumber } from "../../bindings/report/index.ts";
 
 function log(name: string): string {
-  return readFileSync(new URL(`../data/linux-logs/${name}.txt`, import.meta.url), "utf8");
+  return readFileSync(
+    new URL(
+      `../data/linux-logs/${name.startsWith("kernelA") ? "kasan" : "oops"}/${name}.txt`,
+      import.meta.url,
+    ),
+    "utf8",
+  );
 }
 
 describe("an oops of a stock kernel", () => {
