@@ -1,6 +1,7 @@
 /* Reading and writing: the way every read() takes, and regular files in memory. Mirrors Linux fs/read_write.c and mm/filemap.c. */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/syscalls.h>
 
 #define FILE_MAX (64L << 20)
@@ -61,6 +62,19 @@ static ssize_t ramfs_write(struct file *file, const char __user *buf, size_t n, 
 		return -EFAULT;
 	*pos += n;
 	inode->i_size = max(inode->i_size, *pos);
+	return n;
+}
+
+ssize_t simple_read_from_buffer(char __user *to, size_t n, loff_t *pos, const void *from, size_t available)
+{
+	if (*pos < 0)
+		return -EINVAL;
+	if (*pos >= (loff_t)available)
+		return 0;
+	n = min(n, available - (size_t)*pos);
+	if (copy_to_user(to, (const char *)from + *pos, n))
+		return -EFAULT;
+	*pos += n;
 	return n;
 }
 
@@ -151,3 +165,4 @@ SYSCALL_DEFINE(ioctl)
 		return -EBADF;
 	return file->f_op->ioctl ? file->f_op->ioctl(file, regs->si, regs->dx) : -ENOTTY;
 }
+EXPORT_SYMBOL(simple_read_from_buffer);

@@ -1,5 +1,5 @@
 /* Strings. The memory primitives are assembly (arch/x86/lib). */
-#include <linux/kernel.h>
+#include <linux/module.h>
 
 int memcmp(const void *a, const void *b, size_t n)
 {
@@ -112,3 +112,15 @@ long simple_strtol(const char *s, char **end, unsigned int base)
 {
 	return *s == '-' ? -(long)simple_strtoul(s + 1, end, base) : (long)simple_strtoul(s, end, base);
 }
+EXPORT_SYMBOL(strcmp);
+EXPORT_SYMBOL(strncmp);
+EXPORT_SYMBOL(strlen);
+EXPORT_SYMBOL(strchr);
+EXPORT_SYMBOL(strstr);
+EXPORT_SYMBOL(strscpy);
+EXPORT_SYMBOL(memcmp);
+EXPORT_SYMBOL(memcpy);
+EXPORT_SYMBOL(memset);
+EXPORT_SYMBOL(memmove);
+EXPORT_SYMBOL(simple_strtoul);
+EXPORT_SYMBOL(simple_strtol);

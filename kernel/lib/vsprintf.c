@@ -1,5 +1,5 @@
 /* printf for the kernel: integers, strings, %p with its extensions %pS %pB %px. Mirrors Linux lib/vsprintf.c. */
-#include <linux/kernel.h>
+#include <linux/module.h>
 
 struct out { char *at, *end; };
 
@@ -196,3 +196,6 @@ int scnprintf(char *buf, size_t size, const char *fmt, ...)
 	va_end(args);
 	return n < (int)size ? n : size ? (int)size - 1 : 0;
 }
+EXPORT_SYMBOL(snprintf);
+EXPORT_SYMBOL(scnprintf);
+EXPORT_SYMBOL(vsnprintf);

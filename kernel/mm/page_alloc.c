@@ -270,3 +270,4 @@ void mm_init(unsigned long start, unsigned long end)
 	vmalloc_init();
 }
 EXPORT_SYMBOL(alloc_pages);
+EXPORT_SYMBOL(__free_pages);

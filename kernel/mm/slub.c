@@ -220,3 +220,6 @@ void kmem_cache_init(void)
 EXPORT_SYMBOL(kmalloc);
 EXPORT_SYMBOL(kzalloc);
 EXPORT_SYMBOL(kfree);
+EXPORT_SYMBOL(kmem_cache_create);
+EXPORT_SYMBOL(kmem_cache_alloc);
+EXPORT_SYMBOL(kmem_cache_free);

@@ -64,7 +64,8 @@ function filesUnder(folder: string, endings: readonly string[]): string[] {
 /** One hash over every header: a changed header rebuilds everything, which takes seconds. */
 const headers: string = createHash("sha256")
   .update(
-    [...filesUnder("include", [".h"]), ...filesUnder("arch", [".h"]), ...filesUnder("user", [".h"])]
+    ["include", "user", "modules", ...KERNEL_FOLDERS]
+      .flatMap((folder) => filesUnder(folder, [".h"]))
       .map((file) => `${file}\0${readFileSync(join(root, file), "utf8")}`)
       .join("\0"),
   )

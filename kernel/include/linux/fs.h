@@ -15,6 +15,7 @@ struct dentry {
 	struct super_block *d_sb;
 	struct list_head d_child, d_subdirs;
 	int d_count;		/* open files and working directories */
+	void *d_fsdata;
 };
 /* refresh: brings a directory up to date before it is looked at (/proc and its tasks). */
 struct inode_operations { void (*refresh)(struct dentry *dir); };
@@ -95,6 +96,8 @@ struct file *fget(unsigned int fd);
 int fd_install(struct file *file);
 ssize_t vfs_read(struct file *file, char *buf, size_t n, loff_t *pos);
 ssize_t vfs_write(struct file *file, const char *buf, size_t n, loff_t *pos);
+/* What a read() of a buffer of that length gives. */
+ssize_t simple_read_from_buffer(char __user *to, size_t n, loff_t *pos, const void *from, size_t available);
 int inode_reserve(struct inode *inode, size_t size);
 struct files_struct *dup_files(struct files_struct *old);
 void put_files(struct files_struct *files);

@@ -275,3 +275,4 @@ void die(const char *str, struct pt_regs *regs, long err)
 		sig = 0;
 	oops_end(flags, regs, sig);
 }
+EXPORT_SYMBOL(dump_stack_lvl);

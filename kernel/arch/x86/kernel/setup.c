@@ -5,6 +5,7 @@
 #include <asm/processor.h>
 #include <linux/boot.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 
 struct fixed_percpu_data fixed_percpu_data __attribute__((section(".data..percpu..first"), used));
@@ -161,3 +162,6 @@ __attribute__((no_stack_protector)) void x86_64_start_kernel(unsigned long info,
 	start_kernel();
 	__builtin_unreachable();
 }
+EXPORT_SYMBOL(this_cpu_off);
+EXPORT_SYMBOL(cpu_number);
+EXPORT_SYMBOL(__preempt_count);
