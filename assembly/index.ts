@@ -4,33 +4,10 @@ import { rflags, setRflags } from "./cpu/flags";
 import { selectMode } from "./cpu/state";
 import { tracesReset } from "./cpu/traces";
 import { devicesReset, portRead, portWrite } from "./devices/bus";
-import {
-  ACTIVITY,
-  CODE_LINES,
-  CPU,
-  CPU_SIZE,
-  CPUS,
-  CR0,
-  DR,
-  FCW,
-  FLAGS,
-  FRAME_TABLE,
-  HEADER,
-  IDT_LIMIT,
-  MAGIC,
-  MXCSR,
-  PARKED,
-  PAT,
-  PENDING,
-  RAM_BYTES,
-  RUN,
-  SEGMENTS,
-  SIPI_VECTOR,
-  VERSION,
-  XCR0,
-} from "./layout";
+import { CODE_LINES, FRAME_TABLE, HEADER, MAGIC, PENDING, RAM_BYTES, RUN, STOP_AT, VERSION } from "./layout";
+import { activate, cpusReset } from "./machine/cpus";
 import { FRAME_CODE, frameFlags, frameOf, framesReset, isRam, markDirty } from "./mmu/frames";
-import { flushTlb } from "./mmu/memory";
+import { flushAllTlbs, flushTlb } from "./mmu/memory";
 import { READ, SYSTEM, walk } from "./mmu/walk";
 
 export { blockAttach, blockComplete } from "./devices/block";
@@ -42,37 +19,21 @@ export { cpuNmi } from "./machine/attention";
 export { nextDeadline, runDueEvents } from "./machine/events";
 export { stateHash } from "./machine/hash";
 export { run } from "./machine/run";
-export { flushTlb, portRead, portWrite, rflags, selectMode, setRflags, tracesReset };
+export { activate, flushAllTlbs, flushTlb, portRead, portWrite, rflags, selectMode, setRflags, tracesReset };
 
 /** Power on: all state gone, RAM empty, CPU 0 as at reset. */
 export function reset(ramMegabytes: u32, cpus: u32, startSeconds: f64, serialPorts: u32): void {
-  memory.fill(CPU, 0, CPU_SIZE);
   memory.fill(RUN, 0, 0x1000);
   memory.fill(FRAME_TABLE, 0, ramMegabytes << 10);
   memory.fill(CODE_LINES, 0, ramMegabytes << 11);
   store<u32>(HEADER, MAGIC);
   store<u32>(HEADER + 4, VERSION);
   store<u64>(RAM_BYTES, (<u64>ramMegabytes) << 20);
-  store<u32>(CPUS, cpus);
+  store<u64>(STOP_AT, u64.MAX_VALUE);
   framesReset();
-  store<u64>(CR0, 0x60000010);
-  store<u64>(FLAGS, 2);
-  store<u32>(IDT_LIMIT, 0x3ff);
-  store<u64>(PAT, 0x0007040600070406);
-  store<u64>(DR + 48, 0xffff0ff0);
-  store<u64>(DR + 56, 0x400);
-  store<u32>(FCW, 0x37f);
-  store<u32>(MXCSR, 0x1f80);
-  store<u64>(XCR0, 1);
-  store<i32>(SIPI_VECTOR, -1);
-  for (let n: u32 = 0; n < 6; n++) {
-    store<u32>(SEGMENTS + n * 32 + 4, n == 1 ? 0x9b : 0x93);
-    store<u32>(SEGMENTS + n * 32 + 16, 0xffff);
-  }
-  flushTlb();
+  cpusReset(cpus);
   tracesReset();
   devicesReset((<u64>ramMegabytes) << 20, cpus, <u64>startSeconds, serialPorts);
-  selectMode();
 }
 
 /** Host address of the frame at this guest-physical page, 0 when it is not RAM. */

@@ -8,10 +8,12 @@
  *   0x0014000  scratch (bounce buffers)
  *   0x0018000  parked vCPU blocks, 8 x 4 KiB
  *   0x0020000  device block, 128 KiB (devices/layout.ts divides it)
- *   0x0040000  data TLBs: 4 modes x 1024 entries x 32 bytes
- *   0x0060000  fetch TLB: 3 modes x 256 entries x 16 bytes
+ *   0x0040000  data TLBs of CPU 0: 4 modes x 1024 entries x 32 bytes
+ *   0x0060000  fetch TLB of CPU 0: 3 modes x 256 entries x 16 bytes
  *   0x0080000  trace table: 16384 entries x 16 bytes
  *   0x0100000  decoded records: 65536 x 32 bytes
+ *   0x0300000  data TLBs of CPUs 1 to 7, 128 KiB each
+ *   0x03e0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
  *   0x0400000  frame table: u32 a guest frame, for up to 4 GiB
  *   0x0800000  code lines: u64 bitmap a guest frame (64-byte lines that hold decoded code)
  *   0x1000000  frames, handed out on first touch
@@ -73,6 +75,8 @@ export const INIT_PENDING: u32 = CPU + 0x31c; // u32
 export const SIPI_VECTOR: u32 = CPU + 0x320; // i32, -1 none
 export const RETIRED: u32 = CPU + 0x328; // u64, instructions this CPU has retired
 export const RANDOM: u32 = CPU + 0x330; // u64, what RDRAND counts on
+export const TLB_BASE: u32 = CPU + 0x338; // u32: address of this CPU's data TLBs
+export const FETCH_BASE: u32 = CPU + 0x33c; // u32: address of its fetch TLB
 export const FCW: u32 = CPU + 0x3a0; // u32 x87 control word
 export const FSW: u32 = CPU + 0x3a4; // u32 status word, TOP included
 export const FTW: u32 = CPU + 0x3a8; // u32 abridged tag word, by physical register
@@ -104,7 +108,10 @@ export const EXCEPTION_COUNT: u32 = RUN + 0x5c; // u32, exceptions ever logged
 export const LAZY_FRAMES: u32 = RUN + 0x60; // u32
 export const RUN_CHUNK: u32 = RUN + 0x68; // i64, what BUDGET was at the last boundary
 export const IDLE_BUDGET: u32 = RUN + 0x70; // u32
-export const LARGE_CACHED: u32 = RUN + 0x78; // u64, 2 MiB groups (address >> 21, modulo 64) with large pages in a TLB
+export const TURN: u32 = RUN + 0x78; // i64, instructions left of the active CPU's turn
+export const STOP_AT: u32 = RUN + 0x80; // u64, guest time that run() does not pass
+export const FROZEN: u32 = RUN + 0x88; // u32, CPUs that the host keeps from running, a bit each
+export const LARGE_CACHED: u32 = RUN + 0xa0; // u64[8], 2 MiB groups (address >> 21, modulo 64) with large pages in a CPU's TLB
 export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
 export const SCRATCH: u32 = 0x14000;
 export const PARKED: u32 = 0x18000;
@@ -113,10 +120,13 @@ export const DEVICES_SIZE: u32 = 0x20000;
 export const TLB: u32 = 0x40000;
 export const TLB_SIZE: u32 = 0x8000;
 export const FETCH_TLB: u32 = 0x60000;
+export const FETCH_TLB_SIZE: u32 = 0x3000;
 export const TRACES: u32 = 0x80000;
 export const TRACE_COUNT: u32 = 16384;
 export const RECORDS: u32 = 0x100000;
 export const RECORDS_END: u32 = 0x300000;
+export const MORE_TLBS: u32 = 0x300000;
+export const MORE_FETCH_TLBS: u32 = 0x3e0000;
 export const FRAME_TABLE: u32 = 0x400000;
 export const CODE_LINES: u32 = 0x800000;
 export const FRAMES: u32 = 0x1000000;

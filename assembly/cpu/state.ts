@@ -14,7 +14,7 @@ import {
   RIP,
   SEGMENT_SIZE,
   SEGMENTS,
-  TLB,
+  TLB_BASE,
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
@@ -162,7 +162,7 @@ export function selectTlb(): void {
   if (load<u32>(CPL) == 3)
     mode = (load<u64>(FLAGS) & FLAG_AC) != 0 && (load<u64>(CR0) & CR0_AM) != 0 ? TLB_NEVER : 2;
   else if ((load<u64>(CR4) & CR4_SMAP) != 0 && (load<u64>(FLAGS) & FLAG_AC) == 0) mode = 1;
-  store<u32>(TLB_MODE, TLB + mode * TLB_SIZE);
+  store<u32>(TLB_MODE, load<u32>(TLB_BASE) + mode * TLB_SIZE);
 }
 
 /** Derives privilege and code size from CS, CR0, EFER. */

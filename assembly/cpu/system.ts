@@ -32,6 +32,7 @@ import {
 } from "../layout";
 import { attendFlags, attention } from "../machine/attention";
 import { tsc } from "../machine/clock";
+import { yieldTurn } from "../machine/cpus";
 import {
   canWrite,
   flushPage,
@@ -149,7 +150,10 @@ export function system(r: u32): bool {
       attention();
       return true;
     case id.PAUSE:
+      // A waiting loop: time passes faster, and events that are due by then are seen.
       store<u64>(TIME, load<u64>(TIME) + 64);
+      yieldTurn();
+      attention();
       return true;
     case id.IN:
     case id.OUT:

@@ -6,7 +6,7 @@ import {
   CODE_LINES,
   CODE_MODE,
   CPL,
-  FETCH_TLB,
+  FETCH_BASE,
   FRAME_TABLE,
   RAM_BYTES,
   RECORDS,
@@ -48,7 +48,7 @@ export function flushTraces(): void {
 
 /** Physical address of the byte at RIP, or INVALID with an exception pending. */
 function fetchAddress(address: u64): u64 {
-  const e = FETCH_TLB + (((<u32>(address >> 12) & 255) + (load<u32>(CPL) == 3 ? 256 : 0)) << 4);
+  const e = load<u32>(FETCH_BASE) + (((<u32>(address >> 12) & 255) + (load<u32>(CPL) == 3 ? 256 : 0)) << 4);
   if (load<u64>(e) == address >> 12) return load<u64>(e, 8) | (address & 0xfff);
   const physical = walk(address, FETCH);
   if (physical == INVALID) return INVALID;

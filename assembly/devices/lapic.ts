@@ -6,7 +6,7 @@
  * prepare a virtual wire, so the boot processor's APIC leaves reset as firmware would leave it: enabled,
  * LINT0 = ExtINT, LINT1 = NMI. After INIT it is as the manual says.
  */
-import { activeCpu, cpuNmi } from "../machine/attention";
+import { activeCpu, cpuCount, cpuNmi } from "../machine/attention";
 import { now, timeOfTsc } from "../machine/clock";
 import { NO_DEADLINE, SLOT_LAPIC, setDeadline } from "../machine/events";
 import {
@@ -468,10 +468,10 @@ function sendMessage(cpu: u32, destination: u32, command: u32): void {
       if (mode == DELIVERY_FIXED) deliverTo(cpu, mode, vector, false);
       break;
     case 2:
-      for (let other: u32 = 0; other < MAX_CPUS; other++) deliverTo(other, mode, vector, false);
+      for (let other: u32 = 0; other < cpuCount(); other++) deliverTo(other, mode, vector, false);
       break;
     case 3:
-      for (let other: u32 = 0; other < MAX_CPUS; other++) {
+      for (let other: u32 = 0; other < cpuCount(); other++) {
         if (other != cpu) deliverTo(other, mode, vector, false);
       }
       break;

@@ -3,6 +3,7 @@ import { FLAG_IF, FLAG_RF, FLAG_TF } from "../cpu/state";
 import { interruptPending } from "../devices/irq";
 import {
   ACTIVE,
+  ACTIVITY,
   CPU,
   CPU_SIZE,
   CPUS,
@@ -63,9 +64,17 @@ export function cpuNmi(cpu: u32): void {
 }
 export function cpuInit(cpu: u32): void {
   store<u32>(blockOf(cpu) + (INIT_PENDING - CPU), 1);
+  store<i32>(blockOf(cpu) + (SIPI_VECTOR - CPU), -1);
   attention();
 }
+/** A start-up message is lost on a CPU that does not wait for one (SDM 3A 9.4.4). */
 export function cpuStartup(cpu: u32, vector: u32): void {
-  store<i32>(blockOf(cpu) + (SIPI_VECTOR - CPU), vector);
+  const block = blockOf(cpu);
+  if (load<u32>(block + (ACTIVITY - CPU)) != 2 && load<u32>(block + (INIT_PENDING - CPU)) == 0) return;
+  store<i32>(block + (SIPI_VECTOR - CPU), vector);
   attention();
+}
+/** A field of a CPU's block, wherever it lies now. */
+export function cpuField64(cpu: u32, address: u32): u64 {
+  return load<u64>(blockOf(cpu) + (address - CPU));
 }

@@ -1,5 +1,7 @@
 /** Guest time: nanoseconds = instructions retired plus the time skipped while every CPU was halted. */
+
 import { BUDGET, RUN_CHUNK, TIME, TSC_OFFSET } from "../layout";
+import { cpuField64 } from "./attention";
 
 /** Exact at the current instruction. */
 export function now(): u64 {
@@ -10,6 +12,6 @@ export function tsc(): u64 {
 }
 /** Guest time at which a CPU's TSC reaches the value. */
 export function timeOfTsc(cpu: u32, value: u64): u64 {
-  const offset = load<u64>(TSC_OFFSET);
+  const offset = cpuField64(cpu, TSC_OFFSET);
   return value > offset ? value - offset : 0;
 }

@@ -7,7 +7,19 @@
 import { rflags } from "../cpu/flags";
 import { UART, UART_RX_RINGS } from "../devices/layout";
 import { TX_TAIL } from "../devices/uart";
-import { CPU, CPU_SIZE, CPUS, DEVICES, FRAME_TABLE, PARKED, RAM_BYTES, TIME } from "../layout";
+import {
+  ACTIVE,
+  CPU,
+  CPU_SIZE,
+  CPUS,
+  DEVICES,
+  FRAME_TABLE,
+  FROZEN,
+  PARKED,
+  RAM_BYTES,
+  TIME,
+  TURN,
+} from "../layout";
 
 const SEED: u64 = 0x9e3779b97f4a7c15;
 const UART_SIZE: u32 = 0x80;
@@ -35,8 +47,12 @@ export function stateHash(): u64 {
   rflags();
   let hash = hashRange(SEED, CPU, CPU + CPU_SIZE);
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
-    hash = hashRange(hash, PARKED + cpu * CPU_SIZE, PARKED + (cpu + 1) * CPU_SIZE);
+    if (cpu != load<u32>(ACTIVE))
+      hash = hashRange(hash, PARKED + cpu * CPU_SIZE, PARKED + (cpu + 1) * CPU_SIZE);
   }
+  hash = mix(hash, load<u32>(ACTIVE));
+  hash = mix(hash, load<u32>(FROZEN));
+  if (load<u32>(CPUS) > 1) hash = mix(hash, load<i64>(TURN));
   hash = mix(hash, load<u64>(TIME));
   for (let at = DEVICES; at < UART_RX_RINGS; at += 8) {
     // TX_TAIL shares its word with TX_HEAD: the host moves the one, the guest the other.

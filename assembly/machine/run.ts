@@ -19,6 +19,7 @@ import { acknowledgeInterrupt, interruptPending } from "../devices/irq";
 import {
   ACTIVITY,
   BUDGET,
+  CPUS,
   EXIT_REASON,
   FLAGS,
   INHIBIT,
@@ -28,32 +29,43 @@ import {
   RIP,
   RUN_CHUNK,
   SIGNAL,
+  STOP_AT,
   TIME,
+  TURN,
 } from "../layout";
 import { EXIT_BUDGET, EXIT_HALTED, EXIT_IDLE, NO_EXIT, requestExit } from "./attention";
+import { RUNNING, someoneInterruptible, takeInit, takeTurn } from "./cpus";
 import { NO_DEADLINE, nextDeadline, runDueEvents } from "./events";
 
-const RUNNING: u32 = 0;
-const HALTED: u32 = 1;
-
-/** Runs at most `budget` instructions; the exit reason. Time skipped in HLT costs one of the budget each time. */
+/**
+ * Runs at most `budget` instructions, of all CPUs together, and not beyond guest time STOP_AT; the exit reason.
+ * Delivering an exception or interrupt takes the time of an instruction, so that no two states have the same
+ * time. Time skipped in HLT costs one of the budget each time.
+ */
 export function run(budget: i32): u32 {
   let left: i64 = budget;
   store<u32>(EXIT_REASON, NO_EXIT);
-  while (left > 0) {
+  while (left > 0 && load<u64>(TIME) < load<u64>(STOP_AT)) {
     runDueEvents();
-    const interrupted = takeInterrupt();
-    if (load<u32>(EXIT_REASON) != NO_EXIT) break;
-    if (load<u32>(ACTIVITY) != RUNNING && !interrupted) {
+    if (!takeTurn()) {
       if (!skipIdle()) break;
       left--;
       continue;
     }
-    let chunk = left;
-    const deadline = nextDeadline();
+    takeInit();
+    if (takeInterrupt()) left -= spend();
+    if (load<u32>(EXIT_REASON) != NO_EXIT) break;
+    if (load<u32>(ACTIVITY) != RUNNING) {
+      left--;
+      continue;
+    }
     const time = load<u64>(TIME);
-    if (deadline != NO_DEADLINE && deadline - time < <u64>chunk)
-      chunk = deadline > time ? <i64>(deadline - time) : 1;
+    let chunk = left;
+    if (load<u32>(CPUS) > 1 && load<i64>(TURN) < chunk) chunk = load<i64>(TURN);
+    const deadline = nextDeadline();
+    const until = deadline < load<u64>(STOP_AT) ? deadline : load<u64>(STOP_AT);
+    if (until - time < <u64>chunk) chunk = <i64>(until - time);
+    if (chunk <= 0) continue; // the interrupt took the last of it
     if ((load<u64>(FLAGS) & FLAG_TF) != 0 || load<u32>(INHIBIT) != 0) chunk = 1;
     // RF holds off breakpoints for one instruction, which starts without it.
     const resumed = (load<u64>(FLAGS) & FLAG_RF) != 0;
@@ -73,14 +85,25 @@ export function run(budget: i32): u32 {
     store<i64>(RUN_CHUNK, 0);
     store<i64>(BUDGET, 0);
     store<u64>(RETIRED, load<u64>(RETIRED) + <u64>done);
-    left -= done == 0 ? 1 : done;
-    if (faulted()) {
-      forgetMet();
-      deliverPending();
-    } else if (raiseTrap(stepping && done != 0)) deliverPending();
+    store<i64>(TURN, load<i64>(TURN) - done);
+    left -= done;
+    if (faulted()) forgetMet();
+    else if (!raiseTrap(stepping && done != 0)) {
+      if (load<u32>(EXIT_REASON) != NO_EXIT) break;
+      continue;
+    }
+    deliverPending();
+    left -= spend();
     if (load<u32>(EXIT_REASON) != NO_EXIT) break;
   }
   return load<u32>(EXIT_REASON) == NO_EXIT ? EXIT_BUDGET : load<u32>(EXIT_REASON);
+}
+
+/** The time that a delivery takes. */
+function spend(): i64 {
+  store<u64>(TIME, load<u64>(TIME) + 1);
+  store<i64>(TURN, load<i64>(TURN) - 1);
+  return 1;
 }
 
 /** Delivers an NMI or an interrupt that the CPU can take now. */
@@ -101,9 +124,9 @@ function takeInterrupt(): bool {
   return true;
 }
 
-/** Halted with nothing to do: jump to the next event, or stop for good. */
+/** Every CPU is halted with nothing to do: jump to the next event, or stop for good. */
 function skipIdle(): bool {
-  if ((load<u64>(FLAGS) & FLAG_IF) == 0) {
+  if (!someoneInterruptible()) {
     requestExit(EXIT_HALTED, 0);
     return false;
   }
@@ -112,7 +135,8 @@ function skipIdle(): bool {
     requestExit(EXIT_IDLE, 0);
     return false;
   }
-  if (deadline > load<u64>(TIME)) store<u64>(TIME, deadline);
+  const until = deadline < load<u64>(STOP_AT) ? deadline : load<u64>(STOP_AT);
+  if (until > load<u64>(TIME)) store<u64>(TIME, until);
   return true;
 }
 

@@ -16,7 +16,24 @@ import { AC, faulted, GP, raise, SSF } from "../cpu/exceptions";
 import { CR0_AM, cr0, FLAG_AC, is64, isCanonical, TLB_NEVER } from "../cpu/state";
 import { flushCodeIn } from "../cpu/traces";
 import { isMmio, mmioRead, mmioWrite } from "../devices/bus";
-import { CPL, FETCH_TLB, FLAGS, LARGE_CACHED, SCRATCH, SIGNAL, TLB, TLB_MODE, TLB_SIZE } from "../layout";
+import {
+  ACTIVE,
+  CPL,
+  CPUS,
+  FETCH_BASE,
+  FETCH_TLB,
+  FETCH_TLB_SIZE,
+  FLAGS,
+  LARGE_CACHED,
+  MORE_FETCH_TLBS,
+  MORE_TLBS,
+  SCRATCH,
+  SIGNAL,
+  TLB,
+  TLB_BASE,
+  TLB_MODE,
+  TLB_SIZE,
+} from "../layout";
 import { FRAME_CODE, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
 import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkLarge, walkWritable } from "./walk";
 
@@ -227,17 +244,29 @@ export function writePhysical(physical: u64, size: u32, from: u32): void {
   }
 }
 
+/** Where a CPU's TLBs lie. */
+export function tlbOf(cpu: u32): u32 {
+  return cpu == 0 ? TLB : MORE_TLBS + (cpu - 1) * 4 * TLB_SIZE;
+}
+export function fetchTlbOf(cpu: u32): u32 {
+  return cpu == 0 ? FETCH_TLB : MORE_FETCH_TLBS + (cpu - 1) * FETCH_TLB_SIZE;
+}
+function largeCached(): u32 {
+  return LARGE_CACHED + (load<u32>(ACTIVE) << 3);
+}
+
 /** A piece of a large page is cached: INVLPG anywhere in that page has to forget it. A GiB covers every group. */
 export function noteLarge(address: u64): void {
   const bits: u64 = walkLarge == 2 ? u64.MAX_VALUE : (<u64>1) << ((address >> 21) & 63);
-  store<u64>(LARGE_CACHED, load<u64>(LARGE_CACHED) | bits);
+  store<u64>(largeCached(), load<u64>(largeCached()) | bits);
 }
 
 /** After a successful walk: remember the page. Code pages and pages not yet dirty keep the slow write path. */
 function fillTlb(address: u64, physical: u64): void {
   const page = address & ~0xfff;
   const e = entryOf(address);
-  if (!isRam(physical) || load<u32>(TLB_MODE) == TLB + TLB_NEVER * TLB_SIZE || isWatched(page, 4096)) return;
+  const never = load<u32>(TLB_BASE) + TLB_NEVER * TLB_SIZE;
+  if (!isRam(physical) || load<u32>(TLB_MODE) == never || isWatched(page, 4096)) return;
   if (walkLarge) noteLarge(address);
   const host = frameOf(physical);
   const flags = frameFlags(physical);
@@ -247,59 +276,71 @@ function fillTlb(address: u64, physical: u64): void {
   store<u64>(e, (physical & ~0xfff) | (walkGlobal ? 1 : 0), 24);
 }
 
-/** Forgets every translation of every mode. */
-export function flushTlb(): void {
-  store<u64>(LARGE_CACHED, 0);
-  for (let mode: u32 = 0; mode <= TLB_NEVER; mode++) {
-    for (let i: u32 = 0; i < 1024; i++) {
-      const e = TLB + mode * TLB_SIZE + i * 32;
-      const bad = (<u64>(i ^ 1)) << 12;
-      store<u64>(e, bad);
-      store<u64>(e, bad, 8);
-    }
+/** A tag that no address which picks entry i carries. */
+function emptyTag(i: u32): u64 {
+  return (<u64>(i ^ 1)) << 12;
+}
+
+function emptyTlb(cpu: u32): void {
+  store<u64>(LARGE_CACHED + (cpu << 3), 0);
+  const base = tlbOf(cpu);
+  for (let i: u32 = 0; i < 4096; i++) {
+    const bad = emptyTag(i & 1023);
+    store<u64>(base + i * 32, bad);
+    store<u64>(base + i * 32, bad, 8);
   }
-  memory.fill(FETCH_TLB, 0xff, 3 * 256 * 16);
+  memory.fill(fetchTlbOf(cpu), 0xff, FETCH_TLB_SIZE);
+}
+
+/** The active CPU forgets every translation of every mode. */
+export function flushTlb(): void {
+  emptyTlb(load<u32>(ACTIVE));
+  store<u32>(SIGNAL, 1);
+}
+/** The same for all CPUs: what the host changes, none of them may have cached. */
+export function flushAllTlbs(): void {
+  for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) emptyTlb(cpu);
   store<u32>(SIGNAL, 1);
 }
 
 /** Forgets translations that are not global (CR3 loads). */
 export function flushTlbNonGlobal(): void {
-  for (let mode: u32 = 0; mode < 3; mode++) {
-    for (let i: u32 = 0; i < 1024; i++) {
-      const e = TLB + mode * TLB_SIZE + i * 32;
-      if ((load<u64>(e, 24) & 1) != 0) continue;
-      const bad = (<u64>(i ^ 1)) << 12;
-      store<u64>(e, bad);
-      store<u64>(e, bad, 8);
-    }
+  const base = load<u32>(TLB_BASE);
+  for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
+    const e = base + i * 32;
+    if ((load<u64>(e, 24) & 1) != 0) continue;
+    const bad = emptyTag(i & 1023);
+    store<u64>(e, bad);
+    store<u64>(e, bad, 8);
   }
-  memory.fill(FETCH_TLB, 0xff, 3 * 256 * 16);
+  memory.fill(load<u32>(FETCH_BASE), 0xff, FETCH_TLB_SIZE);
   store<u32>(SIGNAL, 1);
 }
 
 /** INVLPG: forgets the page of this address, all of it if it is large. */
 export function flushPage(address: u64): void {
-  if (((load<u64>(LARGE_CACHED) >> ((address >> 21) & 63)) & 1) != 0) return flushTlb();
+  if (((load<u64>(largeCached()) >> ((address >> 21) & 63)) & 1) != 0) return flushTlb();
   const i = <u32>(address >> 12) & 1023;
-  const bad = (<u64>(i ^ 1)) << 12;
+  const bad = emptyTag(i);
   for (let mode: u32 = 0; mode < TLB_NEVER; mode++) {
-    const e = TLB + mode * TLB_SIZE + i * 32;
+    const e = load<u32>(TLB_BASE) + mode * TLB_SIZE + i * 32;
     store<u64>(e, bad);
     store<u64>(e, bad, 8);
   }
-  const fetch = FETCH_TLB + ((<u32>(address >> 12) & 255) << 4);
+  const fetch = load<u32>(FETCH_BASE) + ((<u32>(address >> 12) & 255) << 4);
   store<u64>(fetch, u64.MAX_VALUE);
   store<u64>(fetch + 256 * 16, u64.MAX_VALUE);
   store<u32>(SIGNAL, 1);
 }
 
-/** A frame has begun to hold code: its pages lose their fast write path. */
+/** A frame has begun to hold code: its pages lose their fast write path on every CPU. */
 export function protectFrame(physical: u64): void {
   const page = physical & ~0xfff;
-  for (let mode: u32 = 0; mode < 3; mode++) {
-    for (let i: u32 = 0; i < 1024; i++) {
-      const e = TLB + mode * TLB_SIZE + i * 32;
-      if ((load<u64>(e, 24) & ~0xfff) == page) store<u64>(e, load<u64>(e) ^ 0x1000, 8);
+  for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
+    const base = tlbOf(cpu);
+    for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
+      const e = base + i * 32;
+      if ((load<u64>(e, 24) & ~0xfff) == page) store<u64>(e, emptyTag(i & 1023), 8);
     }
   }
 }

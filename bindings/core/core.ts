@@ -394,7 +394,7 @@ export class Core {
       table[frame] = entry & ~FRAME_DIRTY;
     }
     // Writes must be seen again: without dirty marks no page keeps its fast write path.
-    this.#exports.flushTlb();
+    this.#exports.flushAllTlbs();
     const state = this.#bytes.slice(STATE_START, STATE_END);
     this.#base = { ramBytes: this.ramBytes, state, pages };
     return this.#base;
@@ -432,7 +432,7 @@ export class Core {
     this.#base = snapshot;
     this.#inputs = [];
     this.#exports.tracesReset();
-    this.#exports.flushTlb();
+    this.#exports.flushAllTlbs();
     this.#exports.selectMode();
   }
 

@@ -11,6 +11,8 @@ export interface CoreExports extends Record<string, unknown> {
   framePointerForWrite(page: number): number;
   selectMode(): void;
   flushTlb(): void;
+  flushAllTlbs(): void;
+  activate(cpu: number): void;
   tracesReset(): void;
   rflags(): bigint;
   setRflags(value: bigint): void;

@@ -16,6 +16,7 @@ import {
 } from "./boot_image.ts";
 import { isElf, parseElfImage } from "./elf_image.ts";
 import { memoryEnd } from "./linux64.ts";
+import { mpTablePiece } from "./mp_table.ts";
 import { flatGdt, protectedEntry } from "./protected_mode.ts";
 
 const HEADER_MAGIC = 0x1badb002;
@@ -96,6 +97,7 @@ export function loadMultiboot(options: LoadOptions): BootImage {
     { address: MEMORY_MAP, bytes: map },
     { address: LOADER_NAME, bytes: new TextEncoder().encode("crashlab\0") },
   );
+  if (options.cpus > 1) pieces.push(mpTablePiece(options.cpus));
   checkPieces(pieces, ramBytes);
   return { protocol: "multiboot", pieces, entry: protectedEntry(entry, LOADER_MAGIC, INFORMATION) };
 }

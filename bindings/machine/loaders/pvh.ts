@@ -15,6 +15,7 @@ import {
 } from "./boot_image.ts";
 import { type ElfImage, parseElfImage } from "./elf_image.ts";
 import { memoryEnd } from "./linux64.ts";
+import { mpTablePiece } from "./mp_table.ts";
 import { flatGdt, protectedEntry } from "./protected_mode.ts";
 import { smbiosPiece } from "./smbios.ts";
 
@@ -38,6 +39,7 @@ export function loadPvh(options: LoadOptions, image: ElfImage = parseElfImage(op
     smbiosPiece(),
     { address: COMMAND_LINE, bytes: commandLine },
   ];
+  if (options.cpus > 1) pieces.push(mpTablePiece(options.cpus));
   const info = new Uint8Array(56);
   const fields = new DataView(info.buffer);
   fields.setUint32(0, MAGIC, true);
