@@ -21,7 +21,14 @@ export type CrashKind =
   /** Scheduling while atomic, sleeping in atomic context. */
   | "atomic-sleep"
   | "bad-page"
+  /** SLUB's own checks: BUG kmalloc-64 (...): Redzone overwritten. */
+  | "slub"
   | "oom"
+  | "allocation-failure"
+  /** An NMI that nobody knows or that tells of an error. */
+  | "nmi"
+  /** A machine check. */
+  | "mce"
   /** A signal that a user process died of, as `show_unhandled_signals` prints it. */
   | "user-fault";
 
