@@ -5,9 +5,9 @@ import { selectMode } from "./cpu/state";
 import { tracesReset } from "./cpu/traces";
 import { devicesReset, portRead, portWrite } from "./devices/bus";
 import { CODE_LINES, FRAME_TABLE, HEADER, MAGIC, PENDING, RAM_BYTES, RUN, STOP_AT, VERSION } from "./layout";
-import { activate, cpusReset } from "./machine/cpus";
+import { activate, adoptCpus, cpusReset } from "./machine/cpus";
 import { FRAME_CODE, frameFlags, frameOf, framesReset, isRam, markDirty } from "./mmu/frames";
-import { flushAllTlbs, flushTlb } from "./mmu/memory";
+import { flushAllTlbs, flushTlb, unbindWrites } from "./mmu/memory";
 import { READ, SYSTEM, walk } from "./mmu/walk";
 
 export { blockAttach, blockComplete } from "./devices/block";
@@ -19,7 +19,19 @@ export { cpuNmi } from "./machine/attention";
 export { nextDeadline, runDueEvents } from "./machine/events";
 export { stateHash } from "./machine/hash";
 export { run } from "./machine/run";
-export { activate, flushAllTlbs, flushTlb, portRead, portWrite, rflags, selectMode, setRflags, tracesReset };
+export {
+  activate,
+  adoptCpus,
+  flushAllTlbs,
+  flushTlb,
+  portRead,
+  portWrite,
+  rflags,
+  selectMode,
+  setRflags,
+  tracesReset,
+  unbindWrites,
+};
 
 /** Power on: all state gone, RAM empty, CPU 0 as at reset. */
 export function reset(ramMegabytes: u32, cpus: u32, startSeconds: f64, serialPorts: u32): void {

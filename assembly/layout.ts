@@ -18,12 +18,13 @@
  *   0x0800000  code lines: u64 bitmap a guest frame (64-byte lines that hold decoded code)
  *   0x1000000  frames, handed out on first touch
  *
- * Snapshots copy header, vCPU blocks and devices and every touched frame; the rest is a cache.
+ * Snapshots copy header, vCPU blocks and devices, the TLBs (what a guest has cached, it may rely on) and every
+ * touched frame; the rest is a cache that the guest cannot notice.
  */
 
 export const HEADER: u32 = 0x10000;
 export const MAGIC: u32 = 0x4241_4c43; // "CLAB"
-export const VERSION: u32 = 1;
+export const VERSION: u32 = 2;
 
 export const CPU: u32 = 0x11000;
 export const CPU_SIZE: u32 = 0x1000;
@@ -93,6 +94,10 @@ export const EXIT_REASON: u32 = RUN; // u32
 export const EXIT_DETAIL: u32 = RUN + 8; // u64
 export const TIME: u32 = RUN + 0x10; // u64, guest nanoseconds at the last boundary of the run loop
 export const SIGNAL: u32 = RUN + 0x18; // u32, non-zero: leave the hot loop after this instruction
+/** SIGNAL: something happened in the machine. A repeated string instruction stops for it. */
+export const SIGNAL_EVENT: u32 = 1;
+/** SIGNAL: only what is cached has changed, which must not change what the guest sees. */
+export const SIGNAL_CACHES: u32 = 2;
 export const PENDING: u32 = RUN + 0x1c; // u32, vector + 1 of the exception this instruction raised
 export const PENDING_ERROR: u32 = RUN + 0x20; // u32
 export const PENDING_CR2: u32 = RUN + 0x28; // u64
@@ -111,7 +116,10 @@ export const IDLE_BUDGET: u32 = RUN + 0x70; // u32
 export const TURN: u32 = RUN + 0x78; // i64, instructions left of the active CPU's turn
 export const STOP_AT: u32 = RUN + 0x80; // u64, guest time that run() does not pass
 export const FROZEN: u32 = RUN + 0x88; // u32, CPUs that the host keeps from running, a bit each
+export const OPTIONS: u32 = RUN + 0x8c; // u32, OPTION_ bits
 export const LARGE_CACHED: u32 = RUN + 0xa0; // u64[8], 2 MiB groups (address >> 21, modulo 64) with large pages in a CPU's TLB
+/** OPTIONS: data accesses in ring 0 to 2 ignore bits 56-63 of an address whose bits 47-55 are ones. */
+export const OPTION_IGNORE_TOP_BYTE: u32 = 1;
 export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
 export const SCRATCH: u32 = 0x14000;
 export const PARKED: u32 = 0x18000;

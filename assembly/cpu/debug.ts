@@ -2,7 +2,7 @@
  * Debug registers: breakpoints on instructions (faults), on data and ports (traps after the instruction), single
  * step. SDM 3B chapter 17.2. Watched pages are kept out of the TLB, so that the slow path sees every access.
  */
-import { DR, PENDING, RIP, SIGNAL } from "../layout";
+import { DR, PENDING, RIP, SIGNAL, SIGNAL_EVENT } from "../layout";
 import { DB, raise } from "./exceptions";
 import { CS, is64, segmentBase } from "./state";
 
@@ -51,7 +51,7 @@ export function watchAccess(address: u64, size: u32, isWrite: bool): void {
     const kind = kindOf(n);
     if (!enabled(n) || !(kind == 3 || (kind == 1 && isWrite)) || !overlaps(n, address, size)) continue;
     met |= (<u64>1) << n;
-    store<u32>(SIGNAL, 1);
+    store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_EVENT);
   }
 }
 

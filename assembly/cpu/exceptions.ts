@@ -2,7 +2,7 @@
  * Raising exceptions. A handler that finds a fault calls one of these and returns before it has changed
  * anything; the run loop then delivers what is pending (cpu/delivery.ts). SDM 3A chapter 6.
  */
-import { PENDING, PENDING_CR2, PENDING_ERROR, SIGNAL } from "../layout";
+import { PENDING, PENDING_CR2, PENDING_ERROR, SIGNAL, SIGNAL_EVENT } from "../layout";
 
 export const DE: u32 = 0;
 export const DB: u32 = 1;
@@ -32,7 +32,7 @@ export function raise(vector: u32, error: u32): void {
   if (load<u32>(PENDING) != 0) return;
   store<u32>(PENDING, vector + 1);
   store<u32>(PENDING_ERROR, error);
-  store<u32>(SIGNAL, 1);
+  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_EVENT);
 }
 export function raiseUd(): void {
   raise(UD, 0);

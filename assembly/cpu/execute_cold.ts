@@ -1,5 +1,5 @@
 /** The rarer integer instructions: multiplication and division, bits, exchanges, flags, strings by element. */
-import { CPL, FLAGS, GPR, RIP, SIGNAL } from "../layout";
+import { CPL, FLAGS, GPR, RIP, SIGNAL, SIGNAL_EVENT } from "../layout";
 import { attendFlags } from "../machine/attention";
 import { canWrite, hostForRead, hostForWrite, read, write } from "../mmu/memory";
 import { effectiveAddress, linear } from "./address";
@@ -397,8 +397,11 @@ function enter<T>(r: u32): void {
   setStackPointer(at - bytes);
 }
 
-/** Iterations a repeated string instruction does before it lets events in: it then starts over where it is. */
-const BURST: u32 = 4096;
+/**
+ * Elements a repeated string instruction does before it lets events in: it then starts over where it is. Counted
+ * alike whether they go in bulk or one by one, because that depends on what is cached.
+ */
+const BURST: u64 = 65536;
 
 function stringOperation<T>(r: u32): void {
   const kind = recId(r);
@@ -412,18 +415,21 @@ function stringOperation<T>(r: u32): void {
     if (mask == 0xffffffff) clearUpperHalves(kind);
     if ((gpr(RCX) & mask) == 0) return;
   }
-  for (let i: u32 = 0; ; i++) {
+  // A single step is one element.
+  let room: u64 = (load<u64>(FLAGS) & FLAG_TF) != 0 ? 1 : BURST;
+  while (true) {
     const si = gpr(RSI) & mask,
       di = gpr(RDI) & mask;
     if (rep != 0 && step == sizeof<T>() && (kind == id.MOVS || kind == id.STOS)) {
-      const done = bulk<T>(kind, segment, si, di, mask);
+      const done = bulk<T>(kind, segment, si, di, mask, room);
       if (done != 0) {
         const count = (gpr(RCX) & mask) - done;
         if (kind == id.MOVS) setCounter(RSI, si + done * sizeof<T>(), mask);
         setCounter(RDI, di + done * sizeof<T>(), mask);
         setCounter(RCX, count, mask);
         if (count == 0) return;
-        if (i >= BURST || load<u32>(SIGNAL) != 0) break;
+        room -= done;
+        if (room == 0) break;
         continue;
       }
     }
@@ -466,7 +472,7 @@ function stringOperation<T>(r: u32): void {
     setCounter(RCX, left, mask);
     if (left == 0) return;
     if ((kind == id.CMPS || kind == id.SCAS) && isEqual() != (rep == 0xf3)) return;
-    if (i >= BURST || load<u32>(SIGNAL) != 0) break;
+    if (--room == 0 || (load<u32>(SIGNAL) & SIGNAL_EVENT) != 0) break;
   }
   store<u64>(RIP, rip() - load<u8>(r, 2)); // more to do: the same instruction again
 }
@@ -485,9 +491,10 @@ function setCounter(n: u32, value: u64, mask: u64): void {
 }
 
 /** A stretch of REP MOVS or STOS inside one page on each side; 0 when it has to go element by element. */
-function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64): u64 {
+function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64): u64 {
   const to = linear(0, di);
   let count = gpr(RCX) & mask;
+  if (most < count) count = most;
   const room = (4096 - (to & 0xfff)) / sizeof<T>();
   if (room < count) count = room;
   if (count == 0) return 0;

@@ -19,6 +19,7 @@ import {
 export const ATTR_ACCESSED: u32 = 1;
 export const ATTR_WRITABLE: u32 = 2; // data: writable; code: readable
 export const ATTR_CONFORMING: u32 = 4; // code: conforming; data: expands down
+export const ATTR_EXPAND_DOWN: u32 = 4; // the same bit in a data segment
 export const ATTR_CODE: u32 = 8;
 export const ATTR_S: u32 = 0x10;
 export const ATTR_P: u32 = 0x80;

@@ -15,6 +15,7 @@ import {
   RIP,
   SCRATCH,
   SIGNAL,
+  SIGNAL_CACHES,
   TRACE_COUNT,
   TRACES,
 } from "../layout";
@@ -43,7 +44,7 @@ export function flushCodeIn(physical: u64): void {
 }
 export function flushTraces(): void {
   tracesReset();
-  store<u32>(SIGNAL, 1);
+  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
 /** Physical address of the byte at RIP, or INVALID with an exception pending. */

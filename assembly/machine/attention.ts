@@ -14,6 +14,7 @@ import {
   NMI_PENDING,
   PARKED,
   SIGNAL,
+  SIGNAL_EVENT,
   SIPI_VECTOR,
 } from "../layout";
 
@@ -33,7 +34,7 @@ export const EXIT_IDLE: u32 = 12;
 export const NO_EXIT: u32 = 0xffffffff;
 
 export function attention(): void {
-  store<u32>(SIGNAL, 1);
+  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_EVENT);
 }
 /** RFLAGS were loaded as a whole: single step, resume and interrupts now enabled must be seen at the next boundary. */
 export function attendFlags(): void {

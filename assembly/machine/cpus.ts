@@ -10,6 +10,7 @@ import { interruptPendingFor } from "../devices/irq";
 import {
   ACTIVE,
   ACTIVITY,
+  CPL,
   CPU,
   CPU_SIZE,
   CPUS,
@@ -40,8 +41,9 @@ import {
   TLB_BASE,
   TURN,
   XCR0,
+  ZERO,
 } from "../layout";
-import { fetchTlbOf, flushTlb, tlbOf } from "../mmu/memory";
+import { fetchTlbOf, flushTlb, tlbOf, unbindAll } from "../mmu/memory";
 import { EXIT_RESET, requestExit } from "./attention";
 
 /** Values of ACTIVITY. */
@@ -116,6 +118,19 @@ export function activate(cpu: u32): void {
   memory.copy(PARKED + before * CPU_SIZE, CPU, CPU_SIZE);
   memory.copy(CPU, PARKED + cpu * CPU_SIZE, CPU_SIZE);
   store<u32>(ACTIVE, cpu);
+  selectMode();
+}
+
+/** After a restore: whatever the state says, addresses in linear memory are this core's own. */
+export function adoptCpus(): void {
+  for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
+    store<u32>(field(cpu, TLB_BASE), tlbOf(cpu));
+    store<u32>(field(cpu, FETCH_BASE), fetchTlbOf(cpu));
+    store<u32>(field(cpu, CPL), load<u32>(field(cpu, CPL)) & 3);
+  }
+  store<u64>(ZERO, 0);
+  unbindAll();
+  selectMode();
 }
 
 function field(cpu: u32, address: u32): u32 {

@@ -15,6 +15,7 @@ import {
   DEVICES,
   FRAME_TABLE,
   FROZEN,
+  OPTIONS,
   PARKED,
   RAM_BYTES,
   TIME,

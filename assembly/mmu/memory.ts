@@ -4,7 +4,11 @@
  *
  *   +0  u64 page if readable, else a tag that cannot match      +16 u32 host address of the page
  *   +8  u64 page if writable without further ado                +20 u32 host address of its shadow (0: none)
- *   +24 u64 physical page
+ *   +24 u64 physical page, and what is cached: bit 0 global, bit 1 writable, bit 2 anything at all
+ *
+ * A guest can tell what is cached from what is not (it may change tables without INVLPG), so a cached translation
+ * stays one when its fast path is taken away: for a page that begins to hold code, for dirty tracking, after a
+ * restore. The slow path then uses it without a walk.
  *
  * A tag that cannot match is the entry's own page with bit 12 flipped: that bit picks the entry, so no address
  * that reaches it can carry it. Everything else (misses, page crossings, devices, code pages) is slow.
@@ -13,7 +17,20 @@
 
 import { isWatched, watchAccess } from "../cpu/debug";
 import { AC, faulted, GP, raise, SSF } from "../cpu/exceptions";
-import { CR0_AM, cr0, FLAG_AC, is64, isCanonical, TLB_NEVER } from "../cpu/state";
+import { ATTR_CODE, ATTR_D, ATTR_EXPAND_DOWN, ATTR_P, ATTR_WRITABLE } from "../cpu/segments";
+import {
+  attributes,
+  CR0_AM,
+  cr0,
+  FLAG_AC,
+  is64,
+  isCanonical,
+  isProtected,
+  SS,
+  segmentBase,
+  segmentLimit,
+  TLB_NEVER,
+} from "../cpu/state";
 import { flushCodeIn } from "../cpu/traces";
 import { isMmio, mmioRead, mmioWrite } from "../devices/bus";
 import {
@@ -27,14 +44,17 @@ import {
   LARGE_CACHED,
   MORE_FETCH_TLBS,
   MORE_TLBS,
+  OPTION_IGNORE_TOP_BYTE,
+  OPTIONS,
   SCRATCH,
   SIGNAL,
+  SIGNAL_CACHES,
   TLB,
   TLB_BASE,
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
-import { FRAME_CODE, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
+import { FRAME_CODE, FRAME_DIRTY, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
 import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkLarge, walkWritable } from "./walk";
 
 const BOUNCE: u32 = SCRATCH;
@@ -121,11 +141,47 @@ export function setStackSegment(value: bool): void {
   stackSegment = value;
 }
 
-function checkAddress(address: u64, size: u32): bool {
-  if (is64() && !(isCanonical(address) && isCanonical(address + size - 1))) {
-    raise(stackSegment ? SSF : GP, 0);
-    return false;
+/** Marks an address outside 64-bit mode whose segment, in the bits above, has to be checked (cpu/address.ts). */
+export const LIMITED: u64 = 1 << 43;
+export const LIMITED_SHIFT: u64 = 40;
+
+/** The address that is translated: without the mark of its segment, or without a top byte that does not count. */
+function resolve(address: u64): u64 {
+  if (!is64()) return address & 0xffffffff;
+  if ((load<u32>(OPTIONS) & OPTION_IGNORE_TOP_BYTE) != 0 && load<u32>(CPL) != 3) {
+    if (((address >> 47) & 0x1ff) == 0x1ff) return address | 0xff00000000000000;
   }
+  return address;
+}
+
+/** Limit and type of the segment that a marked address names (SDM 3A 5.3, 5.5). */
+function checkSegment(address: u64, size: u32, isWrite: bool): bool {
+  const segment = <u32>(address >> LIMITED_SHIFT) & 7;
+  const attr = attributes(segment);
+  const first = (address - segmentBase(segment)) & 0xffffffff;
+  const last = first + size - 1;
+  const limit: u64 = segmentLimit(segment);
+  const isData = (attr & ATTR_CODE) == 0;
+  let ok = (attr & ATTR_P) != 0;
+  if (isProtected()) {
+    if (isWrite) ok = ok && isData && (attr & ATTR_WRITABLE) != 0;
+    else ok = ok && (isData || (attr & ATTR_WRITABLE) != 0);
+  }
+  if (isData && (attr & ATTR_EXPAND_DOWN) != 0)
+    ok = ok && first > limit && last <= ((attr & ATTR_D) != 0 ? 0xffffffff : 0xffff);
+  else ok = ok && last <= limit;
+  if (!ok) raise(segment == SS ? SSF : GP, 0);
+  return ok;
+}
+
+/** `address`: as resolve() has given it for `from`. */
+function checkAddress(from: u64, address: u64, size: u32, isWrite: bool): bool {
+  if (is64()) {
+    if (!(isCanonical(address) && isCanonical(address + size - 1))) {
+      raise(stackSegment ? SSF : GP, 0);
+      return false;
+    }
+  } else if ((from & LIMITED) != 0 && !checkSegment(from, size, isWrite)) return false;
   if (load<u32>(CPL) == 3 && (size & (size - 1)) == 0 && size <= 8 && (address & (size - 1)) != 0) {
     if ((load<u64>(FLAGS) & FLAG_AC) != 0 && (cr0() & CR0_AM) != 0) {
       raise(AC, 0);
@@ -140,18 +196,19 @@ function slowRead(address: u64, size: u32): u32 {
 }
 
 /** Host address of `size` readable bytes: the page itself, or a copy at `to`. 0 with an exception pending. */
-function slowReadTo(address: u64, size: u32, to: u32): u32 {
-  if (!checkAddress(address, size)) return 0;
+function slowReadTo(from: u64, size: u32, to: u32): u32 {
+  const address = resolve(from);
+  if (!checkAddress(from, address, size, false)) return 0;
   const inFirst: u32 = 4096 - (<u32>address & 0xfff);
-  const first = walk(address, READ);
+  const first = translate(tagOf(from), address, READ);
   if (first == INVALID) return 0;
-  watchAccess(address, size, false);
   if (size <= inFirst) {
-    fillTlb(address, first);
+    watchAccess(address, size, false);
     return readPhysical(first, size, to) ? to : 0;
   }
-  const second = walk((address + inFirst) & addressMask(), READ);
+  const second = translate(tagOf(from + inFirst), (address + inFirst) & addressMask(), READ);
   if (second == INVALID) return 0;
+  watchAccess(address, size, false);
   readPhysical(first, inFirst, to);
   readPhysical(second, size - inFirst, to + inFirst);
   return to;
@@ -161,34 +218,43 @@ function addressMask(): u64 {
   return is64() ? u64.MAX_VALUE : 0xffffffff;
 }
 
+/** What a TLB entry for this address is found by: in 64-bit mode a top byte that does not count is part of it. */
+function tagOf(address: u64): u64 {
+  return (is64() ? address : address & 0xffffffff) & ~0xfff;
+}
+
 /** Writes the bounce buffer. */
-function slowWrite(address: u64, size: u32): bool {
-  if (!checkAddress(address, size)) return false;
+function slowWrite(from: u64, size: u32): bool {
+  const address = resolve(from);
+  if (!checkAddress(from, address, size, true)) return false;
   const inFirst: u32 = 4096 - (<u32>address & 0xfff);
-  const first = walk(address, WRITE);
+  const first = translate(tagOf(from), address, WRITE);
   if (first == INVALID) return false;
-  watchAccess(address, size, true);
   if (size <= inFirst) {
+    watchAccess(address, size, true);
     writePhysical(first, size, BOUNCE);
-    fillTlb(address, first);
+    bind(tagOf(from), first);
     return true;
   }
-  const second = walk((address + inFirst) & addressMask(), WRITE);
+  const second = translate(tagOf(from + inFirst), (address + inFirst) & addressMask(), WRITE);
   if (second == INVALID) return false;
+  watchAccess(address, size, true);
   writePhysical(first, inFirst, BOUNCE);
   writePhysical(second, size - inFirst, BOUNCE + inFirst);
   return true;
 }
 
 /** True when a store of `size` bytes at `address` would succeed; else the exception is pending. */
-export function canWrite(address: u64, size: u32): bool {
-  const e = entryOf(address);
-  if ((load<u64>(e, 8) ^ address) <= 4096 - size) return true;
-  if (!checkAddress(address, size)) return false;
-  const first = walk(address, WRITE);
-  if (first == INVALID) return false;
+export function canWrite(from: u64, size: u32): bool {
+  const e = entryOf(from);
+  if ((load<u64>(e, 8) ^ from) <= 4096 - size) return true;
+  const address = resolve(from);
+  if (!checkAddress(from, address, size, true)) return false;
+  if (translate(tagOf(from), address, WRITE) == INVALID) return false;
   const inFirst: u32 = 4096 - (<u32>address & 0xfff);
-  return size <= inFirst || walk((address + inFirst) & addressMask(), WRITE) != INVALID;
+  return (
+    size <= inFirst || translate(tagOf(from + inFirst), (address + inFirst) & addressMask(), WRITE) != INVALID
+  );
 }
 
 /** Loads and stores the processor makes for itself: descriptor tables, TSS, interrupt frames. */
@@ -261,19 +327,66 @@ export function noteLarge(address: u64): void {
   store<u64>(largeCached(), load<u64>(largeCached()) | bits);
 }
 
-/** After a successful walk: remember the page. Code pages and pages not yet dirty keep the slow write path. */
-function fillTlb(address: u64, physical: u64): void {
-  const page = address & ~0xfff;
-  const e = entryOf(address);
-  const never = load<u32>(TLB_BASE) + TLB_NEVER * TLB_SIZE;
-  if (!isRam(physical) || load<u32>(TLB_MODE) == never || isWatched(page, 4096)) return;
+const CACHED_GLOBAL: u64 = 1;
+const CACHED_WRITABLE: u64 = 2;
+const CACHED: u64 = 4;
+
+/** Physical address by what is cached for this page, else by a walk, which is then cached. */
+function translate(page: u64, address: u64, kind: u32): u64 {
+  const e = entryOf(page);
+  const known = load<u64>(e, 24);
+  if (
+    (known & (kind == WRITE ? CACHED_WRITABLE : CACHED)) != 0 &&
+    (load<u64>(e) & ~0x1000) == (page & ~0x1000)
+  ) {
+    const physical = (known & ~0xfff) | (address & 0xfff);
+    bind(page, physical);
+    return physical;
+  }
+  const physical = walk(address, kind);
+  if (physical == INVALID || !isRam(physical) || isWatched(address & ~0xfff, 4096)) return physical;
+  if (load<u32>(TLB_MODE) == load<u32>(TLB_BASE) + TLB_NEVER * TLB_SIZE) return physical;
   if (walkLarge) noteLarge(address);
-  const host = frameOf(physical);
-  const flags = frameFlags(physical);
+  const cached = CACHED | (walkGlobal ? CACHED_GLOBAL : 0) | (walkWritable ? CACHED_WRITABLE : 0);
+  store<u64>(e, (physical & ~0xfff) | cached, 24);
   store<u64>(e, page);
-  store<u64>(e, walkWritable && (flags & FRAME_CODE) == 0 && (flags & 2) != 0 ? page : page ^ 0x1000, 8);
-  store<u32>(e, host, 16);
-  store<u64>(e, (physical & ~0xfff) | (walkGlobal ? 1 : 0), 24);
+  bind(page, physical);
+  return physical;
+}
+
+/** Gives a cached page its fast paths. Code pages and pages not yet dirty keep the slow write path. */
+function bind(page: u64, physical: u64): void {
+  const e = entryOf(page);
+  const known = load<u64>(e, 24);
+  if ((known & CACHED) == 0 || (load<u64>(e) & ~0x1000) != (page & ~0x1000)) return;
+  store<u32>(e, frameOf(physical), 16);
+  const flags = frameFlags(physical);
+  const isPlain = (flags & FRAME_CODE) == 0 && (flags & FRAME_DIRTY) != 0;
+  store<u64>(e, page);
+  store<u64>(e, (known & CACHED_WRITABLE) != 0 && isPlain ? page : page ^ 0x1000, 8);
+}
+
+/** After a snapshot: first writes must be seen again. */
+export function unbindWrites(): void {
+  for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
+    const base = tlbOf(cpu);
+    for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) store<u64>(base + i * 32, emptyTag(i & 1023), 8);
+  }
+}
+/** After a restore: frames lie elsewhere, what is cached stays. */
+export function unbindAll(): void {
+  unbindWrites();
+  for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
+    const base = tlbOf(cpu);
+    for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
+      const e = base + i * 32;
+      const known = load<u64>(e, 24);
+      if ((known & CACHED) == 0 || !isRam(known)) {
+        store<u64>(e, emptyTag(i & 1023));
+        store<u64>(e, 0, 24);
+      } else if ((<u32>(load<u64>(e) >> 12) & 1) == (i & 1)) store<u64>(e, load<u64>(e) ^ 0x1000);
+    }
+  }
 }
 
 /** A tag that no address which picks entry i carries. */
@@ -288,6 +401,7 @@ function emptyTlb(cpu: u32): void {
     const bad = emptyTag(i & 1023);
     store<u64>(base + i * 32, bad);
     store<u64>(base + i * 32, bad, 8);
+    store<u64>(base + i * 32, 0, 24);
   }
   memory.fill(fetchTlbOf(cpu), 0xff, FETCH_TLB_SIZE);
 }
@@ -295,12 +409,12 @@ function emptyTlb(cpu: u32): void {
 /** The active CPU forgets every translation of every mode. */
 export function flushTlb(): void {
   emptyTlb(load<u32>(ACTIVE));
-  store<u32>(SIGNAL, 1);
+  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 /** The same for all CPUs: what the host changes, none of them may have cached. */
 export function flushAllTlbs(): void {
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) emptyTlb(cpu);
-  store<u32>(SIGNAL, 1);
+  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
 /** Forgets translations that are not global (CR3 loads). */
@@ -308,13 +422,14 @@ export function flushTlbNonGlobal(): void {
   const base = load<u32>(TLB_BASE);
   for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
     const e = base + i * 32;
-    if ((load<u64>(e, 24) & 1) != 0) continue;
+    if ((load<u64>(e, 24) & CACHED_GLOBAL) != 0) continue;
     const bad = emptyTag(i & 1023);
     store<u64>(e, bad);
     store<u64>(e, bad, 8);
+    store<u64>(e, 0, 24);
   }
   memory.fill(load<u32>(FETCH_BASE), 0xff, FETCH_TLB_SIZE);
-  store<u32>(SIGNAL, 1);
+  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
 /** INVLPG: forgets the page of this address, all of it if it is large. */
@@ -326,11 +441,12 @@ export function flushPage(address: u64): void {
     const e = load<u32>(TLB_BASE) + mode * TLB_SIZE + i * 32;
     store<u64>(e, bad);
     store<u64>(e, bad, 8);
+    store<u64>(e, 0, 24);
   }
   const fetch = load<u32>(FETCH_BASE) + ((<u32>(address >> 12) & 255) << 4);
   store<u64>(fetch, u64.MAX_VALUE);
   store<u64>(fetch + 256 * 16, u64.MAX_VALUE);
-  store<u32>(SIGNAL, 1);
+  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
 /** A frame has begun to hold code: its pages lose their fast write path on every CPU. */

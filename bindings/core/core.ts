@@ -18,7 +18,7 @@ import {
   type SegmentRegister,
   type SystemRegister,
 } from "./registers.ts";
-import { type Snapshot, STATE_END, STATE_START } from "./snapshot.ts";
+import { type Snapshot, STATE_END, STATE_START, TLBS_SIZE } from "./snapshot.ts";
 import { type CoreExports, instantiateCore } from "./wasm.ts";
 
 const PAGE = 0x1000;
@@ -35,6 +35,12 @@ export interface CoreOptions {
   readonly startSeconds?: number;
   /** 0 to 2. Default 2. */
   readonly serialPorts?: number;
+  /**
+   * Data accesses in ring 0 ignore bits 56-63 of an address whose bits 47-55 are ones, so that kernel pointers can
+   * carry a tag there, as with ARM's TBI. CR2 holds the address without the tag. Jumps, the user's accesses and
+   * descriptor tables do not take part. Default false.
+   */
+  readonly ignoreTopByte?: boolean;
   /** The compiled core; by default the one that was built with the library. */
   readonly wasm?: Uint8Array<ArrayBuffer>;
 }
@@ -139,6 +145,7 @@ export class Core {
     if (used > at.FRAMES) this.#bytes.fill(0, at.FRAMES, used);
     const { startSeconds = START_2024, serialPorts = 2 } = this.#options;
     this.#exports.reset(this.ramBytes / MIB, this.cpus, startSeconds, serialPorts);
+    if (this.#options.ignoreTopByte) this.#view.setUint32(at.OPTIONS, at.OPTION_IGNORE_TOP_BYTE, true);
     this.#base = undefined;
     this.#inputs = [];
   }
@@ -151,7 +158,16 @@ export class Core {
 
   /** Runs at most `budget` instructions (up to 2^31 - 1; a long HLT costs one). */
   run(budget: number): Exit {
-    const reason = this.#exports.run(budget);
+    let reason: number;
+    try {
+      reason = this.#exports.run(budget);
+    } catch (cause) {
+      throw new CrashlabError(
+        "core-failure",
+        `expected the core to run, found ${String(cause)} inside it; please report this`,
+        { cause },
+      );
+    }
     this.#refresh();
     return this.#exitOf(reason);
   }
@@ -234,7 +250,10 @@ export class Core {
   /** Where a virtual address lies, by the page tables of a CPU (or of `cr3`). Nothing is changed by looking. */
   translate(address: bigint, cr3?: bigint): Mapping | undefined {
     const { cr0, cr4, efer, cr3: current } = this.registers();
-    return walk({ cr0, cr4, efer, cr3: cr3 ?? current }, BigInt.asUintN(64, address), (physical, size) => {
+    const bits = BigInt.asUintN(64, address);
+    const isTagged = this.#options.ignoreTopByte === true && (bits & KERNEL_BITS) === KERNEL_BITS;
+    const linear = isTagged ? bits | TOP_BYTE : bits;
+    return walk({ cr0, cr4, efer, cr3: cr3 ?? current }, linear, (physical, size) => {
       if (physical + BigInt(size) > BigInt(this.ramBytes)) return 0n;
       const host = this.#pageForRead(Number(physical >> 12n));
       if (host === 0) return 0n;
@@ -279,7 +298,7 @@ export class Core {
     const block = at.UART + port * UART_BLOCK;
     const head = this.#view.getUint32(block + at.TX_HEAD, true);
     const tail = this.#view.getUint32(block + at.TX_TAIL, true);
-    const length = (head - tail) >>> 0;
+    const length = Math.min((head - tail) >>> 0, at.TX_RING_SIZE);
     const ring = at.UART_TX_RINGS + port * at.TX_RING_SIZE;
     const output = new Uint8Array(length);
     const first = tail % at.TX_RING_SIZE;
@@ -394,9 +413,14 @@ export class Core {
       table[frame] = entry & ~FRAME_DIRTY;
     }
     // Writes must be seen again: without dirty marks no page keeps its fast write path.
-    this.#exports.flushAllTlbs();
+    this.#exports.unbindWrites();
     const state = this.#bytes.slice(STATE_START, STATE_END);
-    this.#base = { ramBytes: this.ramBytes, state, pages };
+    const tlbs = new Uint8Array(this.cpus * TLBS_SIZE);
+    this.#tlbParts().forEach(({ data, fetch }, cpu) => {
+      tlbs.set(data, cpu * TLBS_SIZE);
+      tlbs.set(fetch, cpu * TLBS_SIZE + data.length);
+    });
+    this.#base = { ramBytes: this.ramBytes, cpus: this.cpus, state, tlbs, pages };
     return this.#base;
   }
 
@@ -408,6 +432,7 @@ export class Core {
         `expected a snapshot of ${this.ramBytes} bytes of memory, found ${snapshot.ramBytes}; create a core of that size`,
       );
     }
+    this.#checkState(snapshot);
     const frames = this.ramBytes / PAGE;
     const table = new Uint32Array(this.#memory.buffer, at.FRAME_TABLE, frames);
     let poolNext = this.#view.getUint32(at.POOL_NEXT, true);
@@ -431,9 +456,51 @@ export class Core {
     this.#view.setUint32(at.LAZY_FRAMES, 1, true);
     this.#base = snapshot;
     this.#inputs = [];
+    this.#tlbParts().forEach(({ data, fetch }, cpu) => {
+      const start = cpu * TLBS_SIZE;
+      data.set(snapshot.tlbs.subarray(start, start + data.length));
+      fetch.set(snapshot.tlbs.subarray(start + data.length, start + TLBS_SIZE));
+    });
     this.#exports.tracesReset();
-    this.#exports.flushAllTlbs();
-    this.#exports.selectMode();
+    this.#exports.adoptCpus();
+  }
+
+  /** The TLBs of each CPU where they lie now. */
+  #tlbParts(): { readonly data: Uint8Array; readonly fetch: Uint8Array }[] {
+    return Array.from({ length: this.cpus }, (_, cpu) => {
+      const data = cpu === 0 ? at.TLB : at.MORE_TLBS + (cpu - 1) * 4 * at.TLB_SIZE;
+      const fetch = cpu === 0 ? at.FETCH_TLB : at.MORE_FETCH_TLBS + (cpu - 1) * at.FETCH_TLB_SIZE;
+      return {
+        data: this.#bytes.subarray(data, data + 3 * at.TLB_SIZE),
+        fetch: this.#bytes.subarray(fetch, fetch + at.FETCH_TLB_SIZE),
+      };
+    });
+  }
+
+  /** Refuses state that is not of such a machine: what is inside may come from a damaged file. */
+  #checkState({ cpus, state }: Snapshot): void {
+    const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
+    const fields = [
+      [at.HEADER, "magic number", at.MAGIC],
+      [at.HEADER + 4, "layout version", at.VERSION],
+      [at.RAM_BYTES, "memory size", this.ramBytes],
+      [at.RAM_BYTES + 4, "upper half of the memory size", 0],
+      [at.CPUS, "number of CPUs", this.cpus],
+    ] as const;
+    for (const [address, what, expected] of fields) {
+      const found = view.getUint32(address - STATE_START, true);
+      if (found !== expected || cpus !== this.cpus)
+        throw new CrashlabError(
+          "bad-snapshot",
+          `expected a snapshot with ${what} ${expected}, found ${found} and ${cpus} CPUs; create a core like the one it was taken of`,
+        );
+    }
+    const active = view.getUint32(at.ACTIVE - STATE_START, true);
+    if (active >= this.cpus)
+      throw new CrashlabError(
+        "bad-snapshot",
+        `expected an active CPU below ${this.cpus}, found ${active}; take the snapshot again`,
+      );
   }
 
   /** Another machine in the same state. It shares this one's pages until either writes them. */
@@ -641,6 +708,8 @@ export class Core {
 }
 
 const FRAME_DIRTY = 2;
+const TOP_BYTE = 0xffn << 56n;
+const KERNEL_BITS = 0x1ffn << 47n;
 /** 2024-01-01T00:00:00Z */
 const START_2024 = 1704067200;
 

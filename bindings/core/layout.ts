@@ -2,7 +2,7 @@
 // Addresses in the core's linear memory, e.g. GPR is the first of sixteen u64 registers.
 export const HEADER = 0x10000;
 export const MAGIC = 0x42414c43;
-export const VERSION = 0x1;
+export const VERSION = 0x2;
 export const CPU = 0x11000;
 export const CPU_SIZE = 0x1000;
 export const GPR = 0x11000;
@@ -67,6 +67,8 @@ export const EXIT_REASON = 0x12000;
 export const EXIT_DETAIL = 0x12008;
 export const TIME = 0x12010;
 export const SIGNAL = 0x12018;
+export const SIGNAL_EVENT = 0x1;
+export const SIGNAL_CACHES = 0x2;
 export const PENDING = 0x1201c;
 export const PENDING_ERROR = 0x12020;
 export const PENDING_CR2 = 0x12028;
@@ -85,7 +87,9 @@ export const IDLE_BUDGET = 0x12070;
 export const TURN = 0x12078;
 export const STOP_AT = 0x12080;
 export const FROZEN = 0x12088;
+export const OPTIONS = 0x1208c;
 export const LARGE_CACHED = 0x120a0;
+export const OPTION_IGNORE_TOP_BYTE = 0x1;
 export const EXCEPTION_LOG = 0x12100;
 export const SCRATCH = 0x14000;
 export const PARKED = 0x18000;

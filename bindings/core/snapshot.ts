@@ -4,23 +4,29 @@
  *
  *   +0   "CLABSNAP"
  *   +8   u32 format version, u32 length of the header
- *   +16  header, JSON: { layout, ramBytes, sections: [{ name, offset, length }] }, padded to 8 bytes
- *        sections: "state" (vCPUs, machine, devices), "frames" (u32 guest frame numbers), "pages" (4 KiB each)
+ *   +16  header, JSON: { layout, ramBytes, cpus, sections: [{ name, offset, length }] }, padded to 8 bytes
+ *        sections: "state" (vCPUs, machine, devices), "tlbs" (what each CPU has cached), "frames" (u32 guest frame
+ *        numbers), "pages" (4 KiB each)
  */
 import { CrashlabError } from "../error.ts";
-import { HEADER, TLB, VERSION } from "./layout.ts";
+import { FETCH_TLB_SIZE, HEADER, TLB, TLB_SIZE, VERSION } from "./layout.ts";
 
 const MAGIC = "CLABSNAP";
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const PAGE = 0x1000;
 /** State is everything from the header up to the caches. */
 export const STATE_START: number = HEADER;
 export const STATE_END: number = TLB;
+/** Data TLBs of three modes and the fetch TLB of a CPU. */
+export const TLBS_SIZE: number = 3 * TLB_SIZE + FETCH_TLB_SIZE;
 
 /** An immutable picture of a machine. */
 export interface Snapshot {
   readonly ramBytes: number;
+  readonly cpus: number;
   readonly state: Uint8Array;
+  /** What each CPU has cached of its page tables. */
+  readonly tlbs: Uint8Array;
   /** Content by guest frame number; frames that are absent are zero. */
   readonly pages: ReadonlyMap<number, Uint8Array>;
 }
@@ -30,6 +36,7 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   const frames = [...snapshot.pages.keys()].sort((a, b) => a - b);
   const lengths = [
     ["state", snapshot.state.length],
+    ["tlbs", snapshot.tlbs.length],
     ["frames", frames.length * 4],
     ["pages", frames.length * PAGE],
   ] as const;
@@ -40,7 +47,7 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
     return section;
   });
   const json = new TextEncoder().encode(
-    JSON.stringify({ layout: VERSION, ramBytes: snapshot.ramBytes, sections }),
+    JSON.stringify({ layout: VERSION, ramBytes: snapshot.ramBytes, cpus: snapshot.cpus, sections }),
   );
   const start = 16 + align8(json.length);
   const bytes = new Uint8Array(start + offset);
@@ -50,7 +57,9 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   view.setUint32(12, json.length, true);
   bytes.set(json, 16);
   bytes.set(snapshot.state, start);
-  const framesAt = start + align8(snapshot.state.length);
+  const tlbsAt = start + align8(snapshot.state.length);
+  bytes.set(snapshot.tlbs, tlbsAt);
+  const framesAt = tlbsAt + align8(snapshot.tlbs.length);
   const pagesAt = framesAt + align8(frames.length * 4);
   frames.forEach((frame, index) => {
     view.setUint32(framesAt + index * 4, frame, true);
@@ -84,6 +93,9 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
   const state = section("state");
   if (state.length !== STATE_END - STATE_START)
     throw bad(`${STATE_END - STATE_START} bytes of state`, `${state.length}`);
+  const tlbs = section("tlbs");
+  if (tlbs.length !== header.cpus * TLBS_SIZE)
+    throw bad(`${header.cpus * TLBS_SIZE} bytes of TLBs`, `${tlbs.length}`);
   const frames = section("frames");
   const pages = section("pages");
   const count = frames.length / 4;
@@ -95,12 +107,13 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
     if (frame * PAGE >= header.ramBytes) throw bad("frames inside memory", `frame ${frame}`);
     map.set(frame, pages.subarray(index * PAGE, (index + 1) * PAGE));
   }
-  return { ramBytes: header.ramBytes, state, pages: map };
+  return { ramBytes: header.ramBytes, cpus: header.cpus, state, tlbs, pages: map };
 }
 
 interface Header {
   readonly layout: number;
   readonly ramBytes: number;
+  readonly cpus: number;
   readonly sections: readonly { readonly name: string; readonly offset: number; readonly length: number }[];
 }
 
@@ -113,15 +126,16 @@ function parseHeader(bytes: Uint8Array): Header {
       cause,
     });
   }
-  if (!isHeader(parsed)) throw bad("layout, ramBytes and sections in the header", "others");
+  if (!isHeader(parsed)) throw bad("layout, ramBytes, cpus and sections in the header", "others");
   return parsed;
 }
 
 function isHeader(value: unknown): value is Header {
   if (typeof value !== "object" || value === null) return false;
-  const { layout, ramBytes, sections } = value as {
+  const { layout, ramBytes, cpus, sections } = value as {
     layout?: unknown;
     ramBytes?: unknown;
+    cpus?: unknown;
     sections?: unknown;
   };
   const isSize = (size: unknown): boolean =>
@@ -129,6 +143,7 @@ function isHeader(value: unknown): value is Header {
   return (
     isSize(layout) &&
     isSize(ramBytes) &&
+    isSize(cpus) &&
     Array.isArray(sections) &&
     sections.every((each: { name?: unknown; offset?: unknown; length?: unknown } | null) => {
       return each !== null && typeof each?.name === "string" && isSize(each.offset) && isSize(each.length);

@@ -13,6 +13,8 @@ export interface CoreExports extends Record<string, unknown> {
   flushTlb(): void;
   flushAllTlbs(): void;
   activate(cpu: number): void;
+  unbindWrites(): void;
+  adoptCpus(): void;
   tracesReset(): void;
   rflags(): bigint;
   setRflags(value: bigint): void;

@@ -47,6 +47,8 @@ export interface BootOptions {
   /** The .ko files that the guest may load, by module name, for source lines; crashlab's own need not be given. */
   readonly modules?: { readonly [name: string]: Uint8Array };
   readonly protocol?: BootProtocol;
+  /** Kernel pointers may carry a tag in their top byte (see CoreOptions). */
+  readonly ignoreTopByte?: boolean;
   /** Unix time in seconds of the real-time clock at power-on. */
   readonly startSeconds?: number;
   /** Guest nanoseconds (an instruction is one) that booting may take before `timeout` is thrown. Default 5e9. */
@@ -164,10 +166,11 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     const commandLine = ["console=ttyS0", "panic=0", options.cmdline ?? ""].join(" ").trim();
     const cpus = options.cpus ?? 1;
     const image = loadKernel({ kernel, initrd, commandLine, ramBytes, cpus }, options.protocol);
-    const { startSeconds } = options;
+    const { startSeconds, ignoreTopByte = false } = options;
     const core = await Core.create({
       ramBytes,
       cpus,
+      ignoreTopByte,
       ...(startSeconds === undefined ? {} : { startSeconds }),
     });
     core.start(image);

@@ -23,16 +23,24 @@ export interface Gates {
 
 export interface Board {
   readonly cpus?: number;
+  readonly ignoreTopByte?: boolean;
   /** More memory contents. */
   readonly pieces?: readonly { readonly address: number; readonly bytes: Uint8Array }[];
 }
 
 export async function ring0(code: readonly number[], gates: Gates = {}, board: Board = {}): Promise<Core> {
-  const core = await Core.create({ ramBytes: 4 * MIB2, cpus: board.cpus ?? 1 });
+  const core = await Core.create({
+    ramBytes: 4 * MIB2,
+    cpus: board.cpus ?? 1,
+    ignoreTopByte: board.ignoreTopByte ?? false,
+  });
   const system = new DataView(new ArrayBuffer(0x8000));
   const entry = (address: number, value: bigint): void => system.setBigUint64(address - 0x1000, value, true);
   entry(0x1000, 0x2003n);
   entry(0x2000, BigInt(DIRECTORY) | 3n);
+  // The last GiB of the address space is the first of memory, as for a kernel.
+  entry(0x1ff8, 0x2003n);
+  entry(0x2ff8, BigInt(DIRECTORY) | 3n);
   for (let n = 0; n < 4; n++) entry(DIRECTORY + n * 8, BigInt(n * MIB2) | 0x83n);
   // Device registers, where they are: the last GiB below 4 GiB.
   entry(0x2018, BigInt(DEVICE_DIRECTORY) | 3n);

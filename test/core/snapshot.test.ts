@@ -110,7 +110,7 @@ describe("snapshots", () => {
 
   test.each([
     ["another file", (bytes: Uint8Array) => bytes.fill(1, 0, 8), "CLABSNAP"],
-    ["another version", (bytes: Uint8Array) => bytes.fill(9, 8, 9), "format 1"],
+    ["another version", (bytes: Uint8Array) => bytes.fill(9, 8, 9), "format 2"],
     ["a damaged header", (bytes: Uint8Array) => bytes.fill(0x7b, 16, 40), "JSON"],
     ["a file cut short", (bytes: Uint8Array) => bytes.subarray(0, 5000), "inside the file"],
   ])("%s is refused", async (_name, damage, words) => {

@@ -1,5 +1,7 @@
 /** System behaviour of the core, by small programs in ring 0. SDM 3A chapters 2, 4, 6; 3B chapter 17. */
 import { describe, expect, test } from "vitest";
+import { Core } from "../../bindings/core/core.ts";
+import { decodeSnapshot, encodeSnapshot } from "../../bindings/core/snapshot.ts";
 import { CODE, DIRECTORY, frame, ring0 } from "./ring0.ts";
 
 const HLT = 0xf4;
@@ -141,5 +143,82 @@ describe("translation", () => {
     core.run(100);
     const { rax, rbx } = core.registers();
     expect([rax, rbx]).toEqual([1n, 2n]);
+  });
+});
+
+describe("an ignored top byte", () => {
+  /** mov rbx, tag:ffffffc0030000 */
+  const address = (tag: number): number[] => [0x48, 0xbb, 0x00, 0x00, 0x03, 0xc0, 0xff, 0xff, 0xff, tag];
+  const access = [0xc7, 0x03, ...u32(7), 0x8b, 0x0b]; // mov dword [rbx], 7; mov ecx, [rbx]
+
+  test("any tag reaches the same memory when the option is set", async () => {
+    const core = await ring0(
+      [...address(0xff), ...access, ...address(0x3a), 0xff, 0x03, 0x8b, 0x0b, HLT],
+      {},
+      {
+        ignoreTopByte: true,
+      },
+    );
+    core.run(100);
+    expect(core.exceptions()).toEqual([]);
+    expect(core.registers().rcx).toBe(8n);
+    expect(core.readVirtual(0x3affffffc0030000n, 1)).toEqual(Uint8Array.of(8));
+  });
+
+  test("without it, and for addresses outside the kernel's half, it is #GP", async () => {
+    const without = await ring0([...address(0x3a), ...access, HLT]);
+    without.run(100);
+    expect(without.exceptions()).toMatchObject([{ vector: GP, rip: BigInt(CODE + 10) }]);
+    const user = await ring0(
+      [0x48, 0xbb, 0, 0, 3, 0, 0, 0, 0, 0x3a, ...access, HLT],
+      {},
+      { ignoreTopByte: true },
+    );
+    user.run(100);
+    expect(user.exceptions()).toMatchObject([{ vector: GP }]);
+  });
+
+  test("CR2 of a page fault is the address without the tag", async () => {
+    const core = await ring0(
+      [0x48, 0xbb, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x3a, ...access, HLT],
+      {},
+      {
+        ignoreTopByte: true,
+      },
+    );
+    core.run(100);
+    expect(core.exceptions()).toMatchObject([{ vector: 14, cr2: 0xffffffff00000000n }]);
+  });
+
+  test("jumps do not take part", async () => {
+    const core = await ring0([...address(0x3a), 0xff, 0xe3], {}, { ignoreTopByte: true });
+    core.run(100);
+    expect(core.exceptions()).toMatchObject([{ vector: GP, rip: BigInt(CODE + 10) }]);
+  });
+});
+
+describe("what is cached", () => {
+  // A table entry is changed without INVLPG: the cached translation stays in use, in a restored machine too.
+  const code = [
+    ...[0x8b, 0x04, 0x25, ...u32(0x201000)], // mov eax, [201000h]
+    ...[0xc7, 0x04, 0x25, ...u32(DIRECTORY + 8), ...u32(0x400083)], // the page is now at 400000h
+    ...[0x90, 0x90],
+    ...[0xc7, 0x04, 0x25, ...u32(0x201000), ...u32(9)],
+    ...[0x8b, 0x1c, 0x25, ...u32(0x201000)], // mov ebx, [201000h]
+    HLT,
+  ];
+  test.each([3, 4, 5])("is what it was after %i instructions, a snapshot and a restore", async (split) => {
+    const whole = await ring0(code);
+    whole.run(100);
+    const first = await ring0(code);
+    first.run(split);
+    const snapshot = decodeSnapshot(encodeSnapshot(first.snapshot()));
+    const second = await Core.create({ ramBytes: first.ramBytes });
+    second.restore(snapshot);
+    for (const core of [first, second]) {
+      core.run(100);
+      expect(core.readPhysical(0x201000n, 1)).toEqual(whole.readPhysical(0x201000n, 1));
+      expect(core.stateHash()).toBe(whole.stateHash());
+    }
   });
 });
