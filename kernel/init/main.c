@@ -22,7 +22,7 @@ extern initcall_t __initcall_start[], __initcall_end[];
 void console_init(void);
 
 /* `name=value` or `name` goes to the function that asked for it; unknown words are for user space. */
-static __init void parse_args(char *line)
+static __init void parse_args(char *line, bool early)
 {
 	while (*line) {
 		char *word = line, *end;
@@ -36,7 +36,7 @@ static __init void parse_args(char *line)
 		for (struct obs_kernel_param *p = __setup_start; p < __setup_end; p++) {
 			size_t n = strlen(p->str);
 
-			if (!strncmp(word, p->str, n) && (p->str[n - 1] == '=' || !word[n])) {
+			if (p->early == early && !strncmp(word, p->str, n) && (p->str[n - 1] == '=' || !word[n])) {
 				p->setup_func(word + n);
 				break;
 			}
@@ -179,10 +179,12 @@ void start_kernel(void)
 	cpu_init();
 	trap_init();
 	e820_print();
+	strscpy(parsed_command_line, boot_command_line, sizeof(parsed_command_line));
+	parse_args(parsed_command_line, true);
 	mm_init(initrd_start, initrd_start + initrd_size);
 	dmi_setup();
 	strscpy(parsed_command_line, boot_command_line, sizeof(parsed_command_line));
-	parse_args(parsed_command_line);
+	parse_args(parsed_command_line, false);
 	sched_init();
 	pid_init();
 	vfs_caches_init();

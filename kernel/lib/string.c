@@ -1,4 +1,5 @@
 /* Strings. The memory primitives are assembly (arch/x86/lib). */
+#define __NO_FORTIFY
 #include <linux/module.h>
 
 int memcmp(const void *a, const void *b, size_t n)
@@ -42,6 +43,17 @@ int strncmp(const char *a, const char *b, size_t n)
 		if (*a != *b || !*a)
 			return n == (size_t)-1 ? 0 : (u8)*a - (u8)*b;
 	return 0;
+}
+
+/* Fills up with zeros, and does not end a string that is too long. */
+char *strncpy(char *d, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		d[i] = *s;
+		if (*s)
+			s++;
+	}
+	return d;
 }
 
 char *strchr(const char *s, int c)
@@ -124,3 +136,5 @@ EXPORT_SYMBOL(memset);
 EXPORT_SYMBOL(memmove);
 EXPORT_SYMBOL(simple_strtoul);
 EXPORT_SYMBOL(simple_strtol);
+EXPORT_SYMBOL(strnlen);
+EXPORT_SYMBOL(strncpy);

@@ -223,7 +223,7 @@ static bool access_ok(const void *p, size_t n)
 	return (unsigned long)p < TASK_SIZE && n <= TASK_SIZE - (unsigned long)p;
 }
 
-unsigned long copy_from_user(void *to, const void *from, size_t n)
+noinline unsigned long _copy_from_user(void *to, const void *from, size_t n)
 {
 	unsigned long left;
 
@@ -235,7 +235,7 @@ unsigned long copy_from_user(void *to, const void *from, size_t n)
 	return left;
 }
 
-unsigned long copy_to_user(void *to, const void *from, size_t n)
+noinline unsigned long _copy_to_user(void *to, const void *from, size_t n)
 {
 	unsigned long left;
 
@@ -272,5 +272,5 @@ long strncpy_from_user(char *to, const char *from, long n)
 	}
 	return -ENAMETOOLONG;
 }
-EXPORT_SYMBOL(copy_from_user);
-EXPORT_SYMBOL(copy_to_user);
+EXPORT_SYMBOL(_copy_from_user);
+EXPORT_SYMBOL(_copy_to_user);

@@ -37,11 +37,27 @@ SYSCALL_DEFINE(brk)
 	return mm->brk;
 }
 
-SYSCALL_DEFINE(mmap)
+noinline unsigned long vm_mmap(unsigned long size, unsigned long flags)
 {
 	struct mm_struct *mm = current->mm;
-	unsigned long size = ALIGN(regs->si, PAGE_SIZE + 0UL), at = mm->mmap_base - size, flags = 0;
+	unsigned long at = mm->mmap_base - size;
 	int err;
+
+	for (struct vm_area_struct *v = mm->mmap; v; v = v->vm_next) { /* highest hole below mmap_base */
+		if (v->vm_end <= at || v->vm_start >= at + size)
+			continue;
+		at = v->vm_start - size;
+		v = mm->mmap;
+	}
+	if (at < mm->brk + (1UL << 20) || at > mm->mmap_base)
+		return -ENOMEM;
+	err = vm_map(mm, at, at + size, flags, NULL, 0);
+	return err ? (unsigned long)err : at;
+}
+
+SYSCALL_DEFINE(mmap)
+{
+	unsigned long flags = 0;
 
 	if (!regs->si || regs->si > AREA_MAX)
 		return -EINVAL;
@@ -53,16 +69,7 @@ SYSCALL_DEFINE(mmap)
 		flags |= VM_WRITE;
 	if (regs->dx & PROT_EXEC)
 		flags |= VM_EXEC;
-	for (struct vm_area_struct *v = mm->mmap; v; v = v->vm_next) { /* highest hole below mmap_base */
-		if (v->vm_end <= at || v->vm_start >= at + size)
-			continue;
-		at = v->vm_start - size;
-		v = mm->mmap;
-	}
-	if (at < mm->brk + (1UL << 20) || at > mm->mmap_base)
-		return -ENOMEM;
-	err = vm_map(mm, at, at + size, flags, NULL, 0);
-	return err ? err : (long)at;
+	return vm_mmap(ALIGN(regs->si, PAGE_SIZE + 0UL), flags);
 }
 
 /* Whole areas only. */

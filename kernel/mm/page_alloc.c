@@ -4,10 +4,18 @@
  */
 #include <asm/processor.h>
 #include <linux/boot.h>
+#include <linux/fault-inject.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/page_poison.h>
+#include <linux/sched.h>
 
 #define PAGE_TYPE_BUDDY (~0x80u)
+#define PAGE_FLAGS_CHECK_AT_FREE                                                                                     \
+	(1UL << PG_lru | 1UL << PG_locked | 1UL << PG_private | 1UL << PG_private_2 | 1UL << PG_writeback |          \
+	 1UL << PG_reserved | 1UL << PG_slab | 1UL << PG_active | 1UL << PG_unevictable | 1UL << PG_mlocked)
+#define PAGE_FLAGS_CHECK_AT_PREP ((1UL << __NR_PAGEFLAGS) - 1)
+extern bool init_on_alloc, init_on_free;
 void *high_memory;
 unsigned long max_pfn, max_low_pfn, min_low_pfn = 1;
 atomic_long_t _totalram_pages, vm_zone_stat[NR_VM_ZONE_STAT_ITEMS], vm_node_stat[NR_VM_NODE_STAT_ITEMS];
@@ -96,6 +104,64 @@ static void count_free(struct zone *zone, long pages)
 	vm_zone_stat[NR_FREE_PAGES].counter += pages;
 }
 
+/* What is wrong with a page that should be nobody's, or NULL. */
+static const char *page_bad_reason(const struct page *page, unsigned long flags)
+{
+	const char *bad = NULL;
+
+	if (unlikely(page->_mapcount.counter != -1))
+		bad = "nonzero mapcount";
+	if (unlikely(page->mapping && !((unsigned long)page->mapping & 3)))
+		bad = "non-NULL mapping";
+	if (unlikely(page->_refcount.counter))
+		bad = "nonzero _refcount";
+	if (unlikely(page->flags & flags))
+		bad = flags == PAGE_FLAGS_CHECK_AT_PREP ? "PAGE_FLAGS_CHECK_AT_PREP flag set" : "PAGE_FLAGS_CHECK_AT_FREE flag(s) set";
+	return bad;
+}
+
+static noinline void bad_page(struct page *page, const char *reason)
+{
+	pr_alert("BUG: Bad page state in process %s  pfn:%05lx\n", current->comm, page_to_pfn(page));
+	dump_page(page, reason);
+	print_modules();
+	dump_stack();
+	page->_mapcount.counter = -1;
+	add_taint(TAINT_BAD_PAGE, LOCKDEP_NOW_UNRELIABLE);
+}
+
+static bool free_pages_check(struct page *page, unsigned int order)
+{
+	bool good = true, compound = PageCompound(page);
+
+	for (unsigned long i = 0; i < 1UL << order; i++) {
+		const char *reason = compound && i ? NULL : page_bad_reason(page + i, PAGE_FLAGS_CHECK_AT_FREE);
+
+		if (!reason)
+			continue;
+		bad_page(page + i, reason);
+		good = false;
+	}
+	return good;
+}
+
+/* Pages from the free lists: nobody can have touched them, or they are not used. */
+static bool check_new_pages(struct page *page, unsigned int order)
+{
+	bool good = true;
+
+	for (unsigned long i = 0; i < 1UL << order; i++) {
+		const char *reason = page_bad_reason(page + i, PAGE_FLAGS_CHECK_AT_PREP);
+
+		if (!reason)
+			continue;
+		bad_page(page + i, reason);
+		good = false;
+	}
+	kernel_unpoison_pages(page, 1 << order);
+	return good;
+}
+
 static void free_one(struct page *page, unsigned int order)
 {
 	unsigned long pfn = page_to_pfn(page);
@@ -115,7 +181,18 @@ static void free_one(struct page *page, unsigned int order)
 	add_free(pfn_to_page(pfn), order);
 }
 
-struct page *alloc_pages(gfp_t gfp, unsigned int order)
+/* Pages that belong together: any of them leads to the first, which knows how many they are. */
+static void prep_compound_page(struct page *page, unsigned int order)
+{
+	page->flags |= 1UL << PG_head;
+	page[1].compound_order = order;
+	page[1].compound_nr = 1u << order;
+	page[1].compound_mapcount.counter = -1;
+	for (unsigned long i = 1; i < 1UL << order; i++)
+		page[i].compound_head = (unsigned long)page | 1;
+}
+
+static struct page *get_page_from_freelist(gfp_t gfp, unsigned int order)
 {
 	unsigned long flags = local_irq_save();
 
@@ -134,10 +211,15 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 				add_free(page + (1UL << o), o);
 			}
 			count_free(zone, -(1L << order));
-			for (unsigned long i = 0; i < 1UL << order; i++)
-				page[i]._refcount.counter = 1;
+			if (!check_new_pages(page, order)) {
+				o = order - 1; /* those stay lost; look again */
+				continue;
+			}
+			page->_refcount.counter = 1;
+			if (gfp & __GFP_COMP && order)
+				prep_compound_page(page, order);
 			local_irq_restore(flags);
-			if (gfp & __GFP_ZERO)
+			if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
 				memset(page_address(page), 0, PAGE_SIZE << order);
 			return page;
 		}
@@ -146,10 +228,27 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 	return NULL;
 }
 
-void __free_pages(struct page *page, unsigned int order)
+noinline struct page *__alloc_pages(gfp_t gfp, unsigned int order)
+{
+	if (WARN_ON_ONCE(order >= MAX_ORDER && !(gfp & __GFP_NOWARN)) || order >= MAX_ORDER)
+		return NULL;
+	if (should_fail_alloc_page(gfp, order))
+		return NULL;
+	return get_page_from_freelist(gfp, order);
+}
+
+/* One reference less; with the last one the pages are free, unless something is wrong with them. */
+noinline void __free_pages(struct page *page, unsigned int order)
 {
 	unsigned long flags = local_irq_save();
 
+	if (--page->_refcount.counter || !free_pages_check(page, order)) {
+		local_irq_restore(flags);
+		return;
+	}
+	if (unlikely(init_on_free))
+		memset(page_address(page), 0, PAGE_SIZE << order);
+	kernel_poison_pages(page, 1 << order);
 	for (unsigned long i = 0; i < 1UL << order; i++) {
 		page[i]._refcount.counter = 0;
 		page[i].mapping = NULL;
@@ -263,11 +362,12 @@ void mm_init(unsigned long start, unsigned long end)
 		zone_of(pfn)->present_pages++;
 		zone_of(pfn)->managed_pages.counter++;
 		_totalram_pages.counter++;
+		kernel_poison_pages(page, 1);
 		free_one(page, 0);
 	}
 	printk("Memory: %luK/%luK available\n", nr_free_pages() * 4, max_pfn * 4);
 	kmem_cache_init();
 	vmalloc_init();
 }
-EXPORT_SYMBOL(alloc_pages);
+EXPORT_SYMBOL(__alloc_pages);
 EXPORT_SYMBOL(__free_pages);

@@ -1,10 +1,13 @@
 /*
  * The slab allocator: objects of one size on pages of their own; the free list runs through the objects and ends
- * in NULL. Large kmallocs are pages. Mirrors Linux 5.15 mm/slub.c.
+ * in NULL. Large kmallocs are compound pages. A free is checked against the object's real cache and against the head
+ * of the free list (SLAB_FREELIST_HARDENED, without its scrambling of pointers). Mirrors Linux 5.15 mm/slub.c.
  */
 #include <asm/processor.h>
-#include <linux/mm.h>
+#include <linux/fault-inject.h>
 #include <linux/module.h>
+#include <linux/usercopy.h>
+#include "slab.h"
 
 struct list_head slab_caches = LIST_HEAD_INIT(slab_caches);
 struct kmem_cache *kmem_cache;
@@ -14,6 +17,7 @@ static struct kmem_cache *kmalloc_caches[10];
 /* Per-cpu offset of the next cache's kmem_cache_cpu. */
 DEFINE_PER_CPU(struct kmem_cache_cpu, slab_cpu_area[48]);
 static int slab_cpu_used;
+bool init_on_alloc, init_on_free;
 
 static void set_freepointer(struct kmem_cache *s, void *object, void *next)
 {
@@ -21,22 +25,21 @@ static void set_freepointer(struct kmem_cache *s, void *object, void *next)
 	*(void **)((char *)object + s->offset) = next;
 }
 
-static void *get_freepointer(struct kmem_cache *s, void *object)
-{
-	return *(void **)((char *)object + s->offset);
-}
-
-static void init_cache(struct kmem_cache *s, struct kmem_cache_node *node, const char *name, unsigned int size, unsigned int align, void (*ctor)(void *))
+static void init_cache(struct kmem_cache *s, struct kmem_cache_node *node, const char *name, unsigned int size, unsigned int align,
+		       slab_flags_t flags, void (*ctor)(void *))
 {
 	unsigned int order = 0;
 
 	s->name = name;
 	s->object_size = s->inuse = size;
 	s->size = ALIGN(max(size, 8u), max(align, 8u));
-	s->align = align;
+	s->align = max(align, 8u);
 	s->offset = (s->size / 2) & ~7u;
 	s->ctor = ctor;
 	s->refcount = 1;
+	s->flags = kmem_cache_flags(name, flags);
+	if (s->flags & SLAB_DEBUG_FLAGS)
+		calculate_debug_sizes(s);
 	while ((PAGE_SIZE << order) / s->size < 4 && order < 3)
 		order++;
 	s->oo.x = order << 16 | (PAGE_SIZE << order) / s->size;
@@ -48,30 +51,26 @@ static void init_cache(struct kmem_cache *s, struct kmem_cache_node *node, const
 	list_add(&s->list, &slab_caches);
 }
 
-static bool new_slab(struct kmem_cache *s)
+static bool new_slab(struct kmem_cache *s, gfp_t gfp)
 {
 	unsigned int order = s->oo.x >> 16, objects = s->oo.x & 0xffff;
-	struct page *page = alloc_pages(GFP_KERNEL, order);
+	struct page *page = alloc_pages((gfp & ~(gfp_t)__GFP_ZERO) | (order ? __GFP_COMP : 0), order);
 	struct kmem_cache_cpu *c = this_cpu_ptr(s->cpu_slab);
 	char *start;
 
 	if (!page)
 		return false;
 	start = page_address(page);
-	for (unsigned int i = 0; i < 1u << order; i++) {
+	for (unsigned int i = 0; i < 1u << order; i++)
 		page[i].slab_cache = s;
-		if (i)
-			page[i].compound_head = (unsigned long)page | 1;
-	}
-	page->flags |= 1UL << PG_slab | (order ? 1UL << PG_head : 0);
-	page->compound_order = 0;
+	page->flags |= 1UL << PG_slab;
 	page->counters = 0;
 	page->objects = objects;
 	page->inuse = objects;
 	page->frozen = 1;
 	page->freelist = NULL;
-	if (order)
-		page[1].compound_order = order;
+	setup_slab_debug(s, page, start);
+	start += s->red_left_pad;
 	for (unsigned int i = 0; i < objects; i++)
 		set_freepointer(s, start + i * s->size, i + 1 < objects ? start + (i + 1) * s->size : NULL);
 	c->freelist = (void **)start;
@@ -81,53 +80,73 @@ static bool new_slab(struct kmem_cache *s)
 	return true;
 }
 
-static struct page *head_page(struct page *page)
+/* A slab with something free becomes the processor's own. */
+static bool refill(struct kmem_cache *s, struct kmem_cache_cpu *c, gfp_t gfp)
 {
-	return !(page->flags & 1UL << PG_slab) && page->compound_head & 1 ? (struct page *)(page->compound_head - 1) : page;
+	struct kmem_cache_node *n = s->node[0];
+	struct page *page;
+
+	if (c->page)
+		c->page->frozen = 0;
+	if (list_empty(&n->partial))
+		return new_slab(s, gfp);
+	page = list_first_entry(&n->partial, struct page, slab_list);
+	list_del_init(&page->slab_list);
+	n->nr_partial--;
+	page->frozen = 1;
+	c->page = page;
+	c->freelist = page->freelist;
+	page->freelist = NULL;
+	page->inuse = page->objects;
+	return true;
 }
 
-void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
+static inline void *slab_alloc(struct kmem_cache *s, gfp_t gfp, unsigned long addr)
 {
-	unsigned long flags = local_irq_save();
-	struct kmem_cache_cpu *c = this_cpu_ptr(s->cpu_slab);
-	void *object = c->freelist;
+	unsigned long flags;
+	struct kmem_cache_cpu *c;
+	void *object;
 
-	if (!object) {
-		struct kmem_cache_node *n = s->node[0];
-
-		if (c->page)
-			c->page->frozen = 0;
-		if (!list_empty(&n->partial)) {
-			struct page *page = list_first_entry(&n->partial, struct page, slab_list);
-
-			list_del_init(&page->slab_list);
-			n->nr_partial--;
-			page->frozen = 1;
-			c->page = page;
-			c->freelist = page->freelist;
-			page->freelist = NULL;
-			page->inuse = page->objects;
-		} else if (!new_slab(s)) {
+	if (should_failslab(s, gfp))
+		return NULL;
+	flags = local_irq_save();
+	c = this_cpu_ptr(s->cpu_slab);
+	do {
+		if (!c->freelist && !refill(s, c, gfp)) {
 			local_irq_restore(flags);
 			return NULL;
 		}
 		object = c->freelist;
-	}
+		if (unlikely(s->flags & SLAB_DEBUG_FLAGS) && !alloc_debug_processing(s, c->page, object, addr)) {
+			c->freelist = NULL; /* the slab is not to be trusted: its free objects are lost */
+			object = NULL;
+		}
+	} while (!object);
 	c->freelist = get_freepointer(s, object);
 	local_irq_restore(flags);
-	if (gfp & __GFP_ZERO)
+	if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
 		memset(object, 0, s->object_size);
 	if (s->ctor)
 		s->ctor(object);
 	return object;
 }
 
-void kmem_cache_free(struct kmem_cache *s, void *object)
+noinline void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
+{
+	return slab_alloc(s, gfp, (unsigned long)__builtin_return_address(0));
+}
+
+static inline void slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
 {
 	unsigned long flags = local_irq_save();
 	struct kmem_cache_cpu *c = this_cpu_ptr(s->cpu_slab);
-	struct page *page = head_page(virt_to_page(object));
 
+	if (unlikely(init_on_free))
+		memset(object, 0, s->object_size);
+	if (unlikely(s->flags & SLAB_DEBUG_FLAGS) && !free_debug_processing(s, page, object, addr)) {
+		local_irq_restore(flags);
+		return;
+	}
 	if (page == c->page) {
 		set_freepointer(s, object, c->freelist);
 		c->freelist = object;
@@ -143,6 +162,13 @@ void kmem_cache_free(struct kmem_cache *s, void *object)
 	local_irq_restore(flags);
 }
 
+noinline void kmem_cache_free(struct kmem_cache *s, void *object)
+{
+	s = cache_from_obj(s, object);
+	if (s)
+		slab_free(s, virt_to_head_page(object), object, (unsigned long)__builtin_return_address(0));
+}
+
 static int kmalloc_index(size_t size)
 {
 	for (int i = 0; i < 10; i++)
@@ -151,58 +177,83 @@ static int kmalloc_index(size_t size)
 	return -1;
 }
 
-void *kmalloc(size_t size, gfp_t gfp)
+static noinline void *kmalloc_large(size_t size, gfp_t gfp)
 {
-	int i = kmalloc_index(size);
 	unsigned int order = 0;
 	struct page *page;
 
-	if (i >= 0)
-		return kmem_cache_alloc(kmalloc_caches[i], gfp);
-	while (PAGE_SIZE << order < size)
+	while (order < 52 && PAGE_SIZE << order < size)
 		order++;
-	if (order >= MAX_ORDER)
-		return NULL;
-	page = alloc_pages(gfp, order);
-	if (!page)
-		return NULL;
-	page->private = order;
-	return page_address(page);
+	page = alloc_pages(gfp | __GFP_COMP, order);
+	return page ? page_address(page) : NULL;
 }
 
-void *kzalloc(size_t size, gfp_t gfp)
+noinline void *kmalloc(size_t size, gfp_t gfp)
 {
-	return kmalloc(size, gfp | __GFP_ZERO);
+	int i = kmalloc_index(size);
+
+	return i >= 0 ? slab_alloc(kmalloc_caches[i], gfp, (unsigned long)__builtin_return_address(0)) : kmalloc_large(size, gfp);
 }
 
-void kfree(const void *p)
+noinline void *kzalloc(size_t size, gfp_t gfp)
+{
+	int i = kmalloc_index(size);
+
+	gfp |= __GFP_ZERO;
+	return i >= 0 ? slab_alloc(kmalloc_caches[i], gfp, (unsigned long)__builtin_return_address(0)) : kmalloc_large(size, gfp);
+}
+
+noinline void kfree(const void *p)
 {
 	struct page *page;
 
 	if (!p)
 		return;
-	page = head_page(virt_to_page(p));
-	if (page->flags & 1UL << PG_slab)
-		kmem_cache_free(page->slab_cache, (void *)p);
-	else
-		__free_pages(page, page->private);
+	page = virt_to_head_page(p);
+	if (PageSlab(page))
+		slab_free(page->slab_cache, page, (void *)p, (unsigned long)__builtin_return_address(0));
+	else if (!WARN_ON_ONCE(!PageCompound(page)))
+		__free_pages(page, compound_order(page));
 }
 
 size_t ksize(const void *p)
 {
-	struct page *page = head_page(virt_to_page(p));
+	struct page *page = virt_to_head_page(p);
 
-	return page->flags & 1UL << PG_slab ? page->slab_cache->object_size : PAGE_SIZE << page->private;
+	return PageSlab(page) ? page->slab_cache->object_size : PAGE_SIZE << compound_order(page);
+}
+
+/* A copy to or from a program must stay inside one object, and inside what its cache lets out. */
+noinline void __check_heap_object(const void *ptr, unsigned long n, struct page *page, bool to_user)
+{
+	struct kmem_cache *s = page->slab_cache;
+	unsigned int offset = ((unsigned long)ptr - (unsigned long)page_address(page)) % s->size;
+
+	if (offset < s->red_left_pad)
+		usercopy_abort("SLUB object in left red zone", s->name, to_user, offset, n);
+	offset -= s->red_left_pad;
+	if (offset >= s->useroffset && offset - s->useroffset <= s->usersize && n <= s->useroffset - offset + s->usersize)
+		return;
+	usercopy_abort("SLUB object", s->name, to_user, offset, n);
+}
+
+struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int size, unsigned int align, slab_flags_t flags,
+					      unsigned int useroffset, unsigned int usersize, void (*ctor)(void *))
+{
+	struct kmem_cache *s = kmem_cache_alloc(kmem_cache, GFP_KERNEL | __GFP_ZERO);
+	struct kmem_cache_node *node = kzalloc(sizeof(struct kmem_cache_node), GFP_KERNEL);
+
+	if (!s || !node || slab_cpu_used >= (int)ARRAY_SIZE(slab_cpu_area))
+		return NULL;
+	s->useroffset = useroffset;
+	s->usersize = usersize;
+	init_cache(s, node, name, size, align, flags, ctor);
+	return s;
 }
 
 struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align, slab_flags_t flags, void (*ctor)(void *))
 {
-	struct kmem_cache *s = kmem_cache_alloc(kmem_cache, GFP_KERNEL | __GFP_ZERO);
-
-	if (slab_cpu_used >= (int)ARRAY_SIZE(slab_cpu_area))
-		return NULL;
-	init_cache(s, kzalloc(sizeof(struct kmem_cache_node), GFP_KERNEL), name, size, align, ctor);
-	return s;
+	return kmem_cache_create_usercopy(name, size, align, flags, 0, 0, ctor);
 }
 
 void kmem_cache_init(void)
@@ -211,12 +262,23 @@ void kmem_cache_init(void)
 	static struct kmem_cache_node nodes[10];
 
 	kmem_cache = &boot_kmem_cache;
-	init_cache(kmem_cache, &boot_node, "kmem_cache", sizeof(struct kmem_cache), 64, NULL);
+	init_cache(kmem_cache, &boot_node, "kmem_cache", sizeof(struct kmem_cache), 64, 0, NULL);
 	for (int i = 0; i < 10; i++) {
 		kmalloc_caches[i] = kmem_cache_alloc(kmem_cache, GFP_KERNEL | __GFP_ZERO);
-		init_cache(kmalloc_caches[i], &nodes[i], names[i], 8u << i, 8, NULL);
+		kmalloc_caches[i]->usersize = 8u << i;
+		init_cache(kmalloc_caches[i], &nodes[i], names[i], 8u << i, 8, 0, NULL);
 	}
 }
+
+static int init_on_setup(const char *value, bool *flag)
+{
+	*flag = *value == '1' || *value == 'y' || !strncmp(value, "on", 2);
+	return 1;
+}
+static int init_on_alloc_setup(char *value) { return init_on_setup(value, &init_on_alloc); }
+__setup("init_on_alloc=", init_on_alloc_setup);
+static int init_on_free_setup(char *value) { return init_on_setup(value, &init_on_free); }
+__setup("init_on_free=", init_on_free_setup);
 EXPORT_SYMBOL(kmalloc);
 EXPORT_SYMBOL(kzalloc);
 EXPORT_SYMBOL(kfree);

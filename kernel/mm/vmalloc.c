@@ -51,6 +51,17 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 	return (void *)addr;
 }
 
+/* The area that addr lies in, its guard page included; NULL when there is none. */
+struct vmap_area *find_vmap_area(unsigned long addr)
+{
+	struct vmap_area *va;
+
+	list_for_each_entry(va, &vmap_area_list, list)
+		if (addr >= va->va_start && addr < va->va_end)
+			return va;
+	return NULL;
+}
+
 void *vmalloc(size_t size)
 {
 	return alloc_area(size, VMALLOC_START, VMALLOC_END, __builtin_return_address(0));

@@ -45,6 +45,9 @@ const KERNEL: readonly string[] = [
   ..."-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-eliminate-unused-debug-types".split(" "),
   "-Wframe-larger-than=2048",
 ];
+/** Crash points: calls in tail position are jumps, as in Linux, and undefined behaviour is reported (lib/ubsan.c). */
+const CRASH_POINTS: readonly string[] =
+  "-foptimize-sibling-calls -fsanitize=array-bounds,shift,bool,enum -fno-wrapv".split(" ");
 const ASSEMBLY: readonly string[] = [...COMMON, ...INCLUDE, "-D__ASSEMBLY__", "-Wa,--fatal-warnings"];
 const USER: readonly string[] = [...C, "-Iuser", "-fno-stack-protector", "-fno-omit-frame-pointer"];
 const KERNEL_FOLDERS: readonly string[] = ["arch", "init", "kernel", "mm", "fs", "lib", "drivers"];
@@ -115,7 +118,12 @@ async function linkKernel(objects: readonly string[]): Promise<Elf> {
 /** modules/NAME/*.c -> modules/NAME.ko, with its ORC tables as the first object. */
 async function buildModule(name: string): Promise<void> {
   const sources = filesUnder(`modules/${name}`, [".c"]);
-  const flags = [...KERNEL, "-DMODULE", `-DKBUILD_MODNAME="${name}"`];
+  const flags = [
+    ...KERNEL,
+    "-DMODULE",
+    `-DKBUILD_MODNAME="${name}"`,
+    ...(name === "labcrash" ? CRASH_POINTS : []),
+  ];
   for (const source of sources) await compile(source, flags);
   const tables = join(out, `obj/${name}.orc.S`);
   const target = join(out, `modules/${name}.ko`);
@@ -153,7 +161,9 @@ const modules: string[] = existsSync(join(root, "modules")) ? readdirSync(join(r
 
 await pool([...kernelSources, ...userSources], async (source) => {
   if (source.endsWith(".S")) await compile(source, ASSEMBLY);
-  else await compile(source, source.startsWith("user/") ? USER : KERNEL);
+  else if (source.startsWith("user/")) await compile(source, USER);
+  else
+    await compile(source, source.startsWith("drivers/misc/lkdtm/") ? [...KERNEL, ...CRASH_POINTS] : KERNEL);
 });
 const elf: Elf = await linkKernel(kernelSources.map((source) => object(source)));
 await pool(modules, buildModule);

@@ -75,12 +75,16 @@ size_t strlen(const char *s);
 size_t strnlen(const char *s, size_t n);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
+char *strncpy(char *d, const char *s, size_t n);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
 char *strstr(const char *s, const char *what);
 ssize_t strscpy(char *d, const char *s, size_t n);
 unsigned long simple_strtoul(const char *s, char **end, unsigned int base);
 long simple_strtol(const char *s, char **end, unsigned int base);
+
+/* Lines of `PREFIXADDRESS: bytes  characters`. */
+void print_hex_dump(const char *level, const char *prefix, const void *buf, size_t len);
 
 void panic(const char *fmt, ...) __noreturn __printf(1, 2);
 extern int panic_timeout, panic_on_oops, panic_on_warn;
@@ -162,8 +166,13 @@ typedef int (*initcall_t)(void);
 #define device_initcall(fn) __define_initcall(fn, "6")
 #define late_initcall(fn) __define_initcall(fn, "7")
 int do_one_initcall(initcall_t fn);
-struct obs_kernel_param { const char *str; int (*setup_func)(char *); };
-#define __setup(name, fn) static struct obs_kernel_param __used __attribute__((section(".init.setup"))) __setup_##fn = { name, fn }
+struct obs_kernel_param { const char *str; int (*setup_func)(char *); long early; };
+#define __setup_param(name, unique, fn, early) static struct obs_kernel_param __used __attribute__((section(".init.setup"))) __setup_##unique = { name, fn, early }
+#define __setup(name, fn) __setup_param(name, fn, fn, 0)
+/* Looked at before memory is set up. */
+#define __early_param2(name, n, fn) __setup_param(name, fn##n, fn, 1)
+#define __early_param(name, n, fn) __early_param2(name, n, fn)
+#define early_param(name, fn) __early_param(name, __COUNTER__, fn)
 extern char *saved_command_line;
 
 /* ---- error pointers ---- */
@@ -190,4 +199,7 @@ struct user_namespace;
 struct uts_namespace { struct new_utsname name; struct user_namespace *user_ns; };
 extern struct uts_namespace init_uts_ns;
 extern const char linux_banner[];
+#ifndef __NO_FORTIFY
+#include <linux/fortify-string.h>
+#endif
 #endif

@@ -3,13 +3,33 @@
 #define _LINUX_MM_H
 #include <asm/layout.h>
 #include <linux/mm_types.h>
+#include <linux/usercopy.h>
 
-#define GFP_KERNEL 0xcc0
-#define __GFP_ZERO 0x100
+#define __GFP_ZERO 0x100u
+#define __GFP_DIRECT_RECLAIM 0x400u
+#define __GFP_KSWAPD_RECLAIM 0x800u
+#define __GFP_NOWARN 0x2000u
+#define __GFP_NOFAIL 0x8000u
+#define __GFP_COMP 0x40000u
+#define GFP_KERNEL 0xcc0u
+/* May not wait: a failure is the caller's. */
+#define GFP_ATOMIC 0xa20u
 #define __va(p) ((void *)(PAGE_OFFSET + (unsigned long)(p)))
 #define __pa(v) ((unsigned long)(v) >= __START_KERNEL_map ? (unsigned long)(v) - __START_KERNEL_map : (unsigned long)(v) - PAGE_OFFSET)
 #define pfn_to_page(n) ((struct page *)VMEMMAP_START + (n))
 #define page_to_pfn(p) ((unsigned long)((p) - (struct page *)VMEMMAP_START))
+static inline struct page *compound_head(struct page *page)
+{
+	return page->compound_head & 1 ? (struct page *)(page->compound_head - 1) : page;
+}
+static inline bool PageCompound(const struct page *page)
+{
+	return page->flags & 1UL << PG_head || page->compound_head & 1;
+}
+static inline unsigned int compound_order(struct page *page)
+{
+	return page->flags & 1UL << PG_head ? page[1].compound_order : 0;
+}
 #define virt_to_page(v) pfn_to_page(__pa(v) >> PAGE_SHIFT)
 #define page_address(p) __va(page_to_pfn(p) << PAGE_SHIFT)
 
@@ -27,22 +47,31 @@ extern void *high_memory;
 extern unsigned long max_pfn, max_low_pfn, min_low_pfn;
 
 void mm_init(unsigned long initrd_start, unsigned long initrd_end);
-struct page *alloc_pages(gfp_t gfp, unsigned int order);
+struct page *__alloc_pages(gfp_t gfp, unsigned int order);
+#define alloc_pages(gfp, order) __alloc_pages(gfp, order)
+/* `0x200(slab|zone=0)` */
+const char *format_page_flags(char *buf, size_t size, unsigned long flags);
+void dump_page(struct page *page, const char *reason);
 void __free_pages(struct page *page, unsigned int order);
 unsigned long get_zeroed_page(gfp_t gfp);
 void free_page(unsigned long addr);
 unsigned long nr_free_pages(void);
 
-void *kmalloc(size_t size, gfp_t gfp);
-void *kzalloc(size_t size, gfp_t gfp);
+#define __alloc_size(n) __attribute__((alloc_size(n)))
+void *kmalloc(size_t size, gfp_t gfp) __alloc_size(1);
+void *kzalloc(size_t size, gfp_t gfp) __alloc_size(1);
 void kfree(const void *p);
 struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align, slab_flags_t flags, void (*ctor)(void *));
+/* Only usersize bytes from useroffset on may be copied to and from programs; none of an ordinary cache's objects. */
+struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int size, unsigned int align, slab_flags_t flags,
+					      unsigned int useroffset, unsigned int usersize, void (*ctor)(void *));
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *s, void *p);
 void kmem_cache_init(void);
 size_t ksize(const void *p);
 
-void *vmalloc(size_t size);
+void *vmalloc(size_t size) __alloc_size(1);
+struct vmap_area *find_vmap_area(unsigned long addr);
 void *module_alloc(size_t size);
 void vfree(const void *p);
 void vmalloc_init(void);
@@ -52,6 +81,8 @@ struct mm_struct *mm_alloc(void);
 struct mm_struct *dup_mm(struct mm_struct *old);
 void mmput(struct mm_struct *mm);
 int vm_map(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags, struct file *file, unsigned long pgoff);
+/* Anonymous memory for the current program, where there is room; an error as ERR_PTR. */
+unsigned long vm_mmap(unsigned long size, unsigned long flags);
 int vm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
 /* 0 when the user page is there now; negative when the address is not the program's. */
@@ -63,7 +94,20 @@ int access_remote_vm(struct mm_struct *mm, unsigned long addr, const void *from,
 long copy_from_kernel_nofault(void *to, const void *from, size_t n);
 /* ` in NAME[START+SIZE]` of the file mapped at ip. */
 void print_vma_addr(const char *prefix, unsigned long ip);
-unsigned long copy_from_user(void *to, const void *from, size_t n);
-unsigned long copy_to_user(void *to, const void *from, size_t n);
+unsigned long _copy_from_user(void *to, const void *from, size_t n);
+unsigned long _copy_to_user(void *to, const void *from, size_t n);
+/* Bytes that could not be copied. A length that is known to the compiler needs no look at the object. */
+static inline __attribute__((always_inline)) unsigned long copy_from_user(void *to, const void *from, size_t n)
+{
+	if (!__builtin_constant_p(n))
+		__check_object_size(to, n, false);
+	return _copy_from_user(to, from, n);
+}
+static inline __attribute__((always_inline)) unsigned long copy_to_user(void *to, const void *from, size_t n)
+{
+	if (!__builtin_constant_p(n))
+		__check_object_size(from, n, true);
+	return _copy_to_user(to, from, n);
+}
 long strncpy_from_user(char *to, const char *from, long n);
 #endif

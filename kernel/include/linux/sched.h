@@ -100,6 +100,7 @@ struct task_struct {
 	struct sighand_struct *sighand;
 	sigset_t blocked;
 	struct sigpending pending;
+	int make_it_fail;	/* fault injection with task-filter */
 	unsigned long wake_at;	/* jiffies at which a sleep ends, 0: none */
 	struct list_head run_list;
 	struct thread_struct thread;

@@ -49,6 +49,7 @@ typedef struct { unsigned long pgd; } pgd_t;
 #define __init		__attribute__((section(".init.text"), __noinline__))
 #define __initdata	__attribute__((section(".init.data")))
 #define __used		__attribute__((used))
+#define __ro_after_init	__attribute__((section(".data..ro_after_init")))
 #define __packed	__attribute__((packed))
 #define __aligned(n)	__attribute__((aligned(n)))
 #define noinline	__attribute__((__noinline__))
