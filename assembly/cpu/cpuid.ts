@@ -25,6 +25,10 @@ const FEATURES_EDX: u32 =
   (1 << 12);
 const FEATURES_ECX: u32 =
   (1 << 13) | (1 << 17) | (1 << 30) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 31);
+/** MMX SSE SSE2, CLFLUSH; SSE3 PCLMULQDQ SSSE3 SSE4.1 SSE4.2 AES; SHA. */
+const VECTOR_EDX: u32 = (1 << 23) | (1 << 25) | (1 << 26) | (1 << 19);
+const VECTOR_ECX: u32 = 1 | (1 << 1) | (1 << 9) | (1 << 19) | (1 << 20) | (1 << 25);
+const VECTOR_7_EBX: u32 = 1 << 29;
 /** FSGSBASE BMI1 SMEP BMI2 INVPCID RDSEED ADX SMAP. */
 const FEATURES_7_EBX: u32 =
   1 | (1 << 3) | (1 << 7) | (1 << 8) | (1 << 10) | (1 << 18) | (1 << 19) | (1 << 20);
@@ -41,11 +45,11 @@ export function cpuid(): void {
       return answer(
         0x000506e3,
         (load<u32>(ACTIVE) << 24) | (load<u32>(CPUS) << 16) | 0x800,
-        FEATURES_ECX | ((cr4() & CR4_OSXSAVE) != 0 ? 1 << 27 : 0),
-        FEATURES_EDX | ((1 << 28) & (load<u32>(CPUS) > 1 ? -1 : 0)),
+        FEATURES_ECX | VECTOR_ECX | ((cr4() & CR4_OSXSAVE) != 0 ? 1 << 27 : 0),
+        FEATURES_EDX | VECTOR_EDX | ((1 << 28) & (load<u32>(CPUS) > 1 ? -1 : 0)),
       );
     case 7:
-      return sub == 0 ? answer(0, FEATURES_7_EBX, FEATURES_7_ECX, 0) : answer(0, 0, 0, 0);
+      return sub == 0 ? answer(0, FEATURES_7_EBX | VECTOR_7_EBX, FEATURES_7_ECX, 0) : answer(0, 0, 0, 0);
     case 0x15:
       return answer(1, 1, 1000000000, 0);
     case 0x16:

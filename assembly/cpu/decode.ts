@@ -7,13 +7,12 @@ import { CODE_MODE, CPU, GPR, RIP, ZERO } from "../layout";
 import { ANDN, BEXTR, BLSR, BZHI, MULX, PDEP, PEXT, RORX } from "./bmi";
 import * as id from "./ids";
 import { BIT_ADDRESS16, BIT_ADDRESS32, BIT_LOCK, BIT_MEM, BIT_OPSIZE, BIT_REX, BIT_REX_W } from "./record";
+import * as sse from "./sse/forms";
 import { CS, DS, ES, FS, GS, SS } from "./state";
 
-/** Opcode maps of the families in dispatch_fp.ts: D8-DF and 9B; 0F; 0F 38; 0F 3A. */
+/** Operations of FP: D8-DF and 9B; the group 0F AE; from 4 on the forms of sse/forms.ts. */
 export const MAP_X87: u32 = 0;
 export const MAP_0F: u32 = 1;
-export const MAP_0F38: u32 = 2;
-export const MAP_0F3A: u32 = 3;
 
 let at: u32 = 0; // next byte in the window
 let end: u32 = 0;
@@ -606,11 +605,15 @@ function twoByte(mode: u32): void {
     case 0xae: {
       needModrm();
       const g = regOp();
+      const isPlain = rep == 0 && (bits & BIT_OPSIZE) == 0;
       if ((bits & BIT_MEM) == 0) {
         if (rep == 0xf3 && g < 4 && mode == 64) return set(id.FSGSBASE, g);
-        if (rep == 0 && g >= 5) return set(id.FENCE, g);
-      } else if (g == 7) return set(rep == 0 ? id.FENCE : id.UNDEFINED, 0);
-      else if (g < 4) return set(rep == 0 && (bits & BIT_OPSIZE) == 0 ? id.FP : id.UNDEFINED, MAP_0F);
+        if (isPlain && g >= 5) return set(id.FENCE, g);
+      } else if (g == 7) return set(isPlain ? id.FENCE : id.UNDEFINED, 0);
+      else if (g < 4) {
+        if (!isPlain) return set(id.UNDEFINED, 0);
+        return set(id.FP, g < 2 ? MAP_0F : g == 2 ? sse.MXCSR_LOAD : sse.MXCSR_STORE);
+      }
       return set(id.UNDEFINED, 0);
     }
     case 0xaf:
@@ -662,9 +665,9 @@ function twoByte(mode: u32): void {
       store<u8>(out, <u8>fetch8(), 15);
       needModrm();
       setImm(fetch8());
-      return set(id.FP, MAP_0F3A);
+      return setVector(sse.form3a(load<u8>(out, 15), mandatoryPrefix()));
     case 0x77:
-      return set(id.FP, MAP_0F);
+      return setVector(sse.form0f(op, mandatoryPrefix(), false, 0));
     case 0x70:
     case 0x71:
     case 0x72:
@@ -675,7 +678,7 @@ function twoByte(mode: u32): void {
     case 0xc6:
       needModrm();
       setImm(fetch8());
-      return set(id.FP, MAP_0F);
+      return setVector0f(op);
     case 0xb9: // UD1
     case 0xff: // UD0
       needModrm();
@@ -683,9 +686,33 @@ function twoByte(mode: u32): void {
   }
   if ((op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) || (op >= 0x50 && op <= 0x7f) || op >= 0xd0) {
     needModrm();
-    return set(id.FP, MAP_0F);
+    if (op == 0xf7) maskMoveOperand();
+    return setVector0f(op);
   }
   set(id.UNDEFINED, 0);
+}
+
+function mandatoryPrefix(): u32 {
+  const rep: u32 = load<u8>(out, 14);
+  return rep == 0xf3 ? sse.F3 : rep == 0xf2 ? sse.F2 : (bits & BIT_OPSIZE) != 0 ? sse.P66 : sse.NONE;
+}
+function setVector(form: u32): void {
+  set(form == sse.NO_FORM ? id.UNDEFINED : id.FP, form == sse.NO_FORM ? 0 : form);
+}
+function setVector0f(op: u32): void {
+  const prefix = mandatoryPrefix();
+  setVector(sse.form0f(op, prefix, (bits & BIT_MEM) != 0, regOp()));
+  // UNPCKLPS, UNPCKHPS, UNPCKLPD, UNPCKHPD do what PUNPCKLDQ, PUNPCKHDQ, PUNPCKLQDQ, PUNPCKHQDQ do.
+  if (op == 0x14) store<u8>(out, prefix == sse.NONE ? 0x62 : 0x6c, 15);
+  else if (op == 0x15) store<u8>(out, prefix == sse.NONE ? 0x6a : 0x6d, 15);
+}
+/** MASKMOVDQU and MASKMOVQ store at DS:RDI, which no ModRM field names. */
+function maskMoveOperand(): void {
+  if ((bits & BIT_MEM) != 0) return;
+  store<u16>(out, slot(7), 8);
+  if (segment == 0xff) segment = DS;
+  if (addressBits == 32) bits |= BIT_ADDRESS32;
+  if (addressBits == 16) bits |= BIT_ADDRESS16;
 }
 
 /** 0F 38: MOVBE, CRC32, ADX and INVPCID among the vector instructions. */
@@ -711,7 +738,7 @@ function threeByte(rep: u32): void {
     case 0x82:
       return set(isMemory && isOpsize && rep == 0 ? id.INVPCID : id.UNDEFINED, 0);
   }
-  set(id.FP, MAP_0F38);
+  setVector(sse.form38(op, mandatoryPrefix(), isMemory));
 }
 
 /**

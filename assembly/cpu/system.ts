@@ -34,6 +34,7 @@ import { attendFlags, attention } from "../machine/attention";
 import { tsc } from "../machine/clock";
 import { yieldTurn } from "../machine/cpus";
 import {
+  canRead,
   canWrite,
   flushPage,
   flushTlb,
@@ -310,7 +311,8 @@ export function system(r: u32): bool {
       if (!faulted()) s.setGpr(s.RAX, (s.gpr(s.RAX) & ~0xff) | value);
       return true;
     }
-    case id.FENCE:
+    case id.FENCE: // or CLFLUSH
+      if (recIsMem(r)) canRead(effectiveAddress(r));
       return true;
     case id.FSGSBASE:
       baseAccess(r, size);

@@ -128,11 +128,23 @@ export function writeBytes(address: u64, from: u32, size: u32): bool {
   memory.copy(BOUNCE, from, size);
   return slowWrite(address, size);
 }
-export function read128(address: u64, to: u32): bool {
-  return readBytes(address, to, 16);
+/** 16 bytes of any alignment; on a fault the value is 0 and an exception pending. */
+export function read128(address: u64): v128 {
+  const e = entryOf(address);
+  const x = load<u64>(e) ^ address;
+  if (x <= 4096 - 16) return v128.load(load<u32>(e, 16) + <u32>x);
+  const host = slowRead(address, 16);
+  return host == 0 ? i64x2.splat(0) : v128.load(host);
 }
-export function write128(address: u64, from: u32): bool {
-  return writeBytes(address, from, 16);
+export function write128(address: u64, value: v128): void {
+  const e = entryOf(address);
+  const x = load<u64>(e, 8) ^ address;
+  if (x <= 4096 - 16) {
+    v128.store(load<u32>(e, 16) + <u32>x, value);
+    return;
+  }
+  v128.store(BOUNCE, value);
+  slowWrite(address, 16);
 }
 
 /** Which exception an address that is not canonical raises: the caller says whether SS was involved. */
@@ -242,6 +254,11 @@ function slowWrite(from: u64, size: u32): bool {
   writePhysical(first, inFirst, BOUNCE);
   writePhysical(second, size - inFirst, BOUNCE + inFirst);
   return true;
+}
+
+/** True when the byte at `address` could be read: what CLFLUSH checks. Else the exception is pending. */
+export function canRead(address: u64): bool {
+  return hostForRead(address) != 0 || (checkAddress(address, 1) && walk(address, READ) != INVALID);
 }
 
 /** True when a store of `size` bytes at `address` would succeed; else the exception is pending. */
