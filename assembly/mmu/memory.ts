@@ -257,8 +257,10 @@ function slowWrite(from: u64, size: u32): bool {
 }
 
 /** True when the byte at `address` could be read: what CLFLUSH checks. Else the exception is pending. */
-export function canRead(address: u64): bool {
-  return hostForRead(address) != 0 || (checkAddress(address, 1) && walk(address, READ) != INVALID);
+export function canRead(from: u64): bool {
+  if (hostForRead(from) != 0) return true;
+  const address = resolve(from);
+  return checkAddress(from, address, 1, false) && translate(tagOf(from), address, READ) != INVALID;
 }
 
 /** True when a store of `size` bytes at `address` would succeed; else the exception is pending. */
