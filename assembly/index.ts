@@ -2,7 +2,7 @@
 
 import { rflags, setRflags } from "./cpu/flags";
 import { selectMode } from "./cpu/state";
-import { tracesReset } from "./cpu/traces";
+import { flushCodeIn, tracesReset } from "./cpu/traces";
 import { devicesReset, portRead, portWrite } from "./devices/bus";
 import { CODE_LINES, FRAME_TABLE, HEADER, MAGIC, PENDING, RAM_BYTES, RUN, STOP_AT, VERSION } from "./layout";
 import { activate, adoptCpus, cpusReset } from "./machine/cpus";
@@ -59,7 +59,7 @@ export function framePointerForWrite(page: u32): u32 {
   const physical = (<u64>page) << 12;
   if (!isRam(physical)) return 0;
   const host = frameOf(physical);
-  if ((frameFlags(physical) & FRAME_CODE) != 0) tracesReset();
+  if ((frameFlags(physical) & FRAME_CODE) != 0) flushCodeIn(physical);
   markDirty(physical);
   return host;
 }

@@ -11,7 +11,9 @@
  *   0x0040000  data TLBs of CPU 0: 4 modes x 1024 entries x 32 bytes
  *   0x0060000  fetch TLB of CPU 0: 3 modes x 256 entries x 16 bytes
  *   0x0080000  trace table: 16384 entries x 16 bytes
- *   0x0100000  decoded records: 65536 x 32 bytes
+ *   0x00c0000  jump cache: 4096 entries x 16 bytes
+ *   0x00d0000  the trace cut short at the end of a budget, and other records that are used once
+ *   0x0100000  decoded records: 43690 x 48 bytes
  *   0x0300000  data TLBs of CPUs 1 to 7, 128 KiB each
  *   0x03e0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
  *   0x0400000  frame table: u32 a guest frame, for up to 4 GiB
@@ -120,6 +122,11 @@ export const OPTIONS: u32 = RUN + 0x8c; // u32, OPTION_ bits
 export const LARGE_CACHED: u32 = RUN + 0xa0; // u64[8], 2 MiB groups (address >> 21, modulo 64) with large pages in a CPU's TLB
 /** OPTIONS: data accesses in ring 0 to 2 ignore bits 56-63 of an address whose bits 47-55 are ones. */
 export const OPTION_IGNORE_TOP_BYTE: u32 = 1;
+export const CODE_BASE: u32 = RUN + 0xe0; // u64, RIP of the first byte of the page the trace under way lies in
+export const OPERAND: u32 = RUN + 0xe8; // u64, memory operand fetched for a form that works on values
+export const TRACE_EPOCH: u32 = RUN + 0xf0; // u32, counts how often all traces were thrown away
+export const JUMP_EPOCH: u32 = RUN + 0xf4; // u32, counts what makes the jump cache stale
+export const JUMP_CONTEXT: u32 = RUN + 0xf8; // u32, epoch, CPU, privilege and code mode that jump cache entries must have
 export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
 export const SCRATCH: u32 = 0x14000;
 export const PARKED: u32 = 0x18000;
@@ -131,6 +138,9 @@ export const FETCH_TLB: u32 = 0x60000;
 export const FETCH_TLB_SIZE: u32 = 0x3000;
 export const TRACES: u32 = 0x80000;
 export const TRACE_COUNT: u32 = 16384;
+export const JUMPS: u32 = 0xc0000;
+export const JUMP_COUNT: u32 = 4096;
+export const CUT: u32 = 0xd0000;
 export const RECORDS: u32 = 0x100000;
 export const RECORDS_END: u32 = 0x300000;
 export const MORE_TLBS: u32 = 0x300000;

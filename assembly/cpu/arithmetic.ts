@@ -1,6 +1,6 @@
 /** ALU rows, shifts and rotates, multiplication and division: values in, values and flags out. */
 import { FLAGS } from "../layout";
-import { ADD, DEC, INC, isBelow, LOGIC, materialize, SUB, setLazy, setStatus } from "./flags";
+import { ADD, DEC, INC, isBelow, LOGIC, SUB, setCarryOverflow, setGiven, setLazy, setStatus } from "./flags";
 import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from "./state";
 
 /** ADD OR ADC SBB AND SUB XOR CMP, in the order of their opcodes. */
@@ -79,7 +79,7 @@ export function shift<T>(operation: u32, value: T, count: u32): T {
       result = n == 0 ? value : <T>((v << n) | (v >> (width - n)));
       carry = <u64>result & 1;
       overflow = (<u64>result >> top) ^ carry;
-      setStatus(FLAG_CF | FLAG_OF, carry | (overflow != 0 ? FLAG_OF : 0));
+      setCarryOverflow(carry | (overflow != 0 ? FLAG_OF : 0));
       return result;
     }
     case 1: {
@@ -87,7 +87,7 @@ export function shift<T>(operation: u32, value: T, count: u32): T {
       result = n == 0 ? value : <T>((v >> n) | (v << (width - n)));
       carry = (<u64>result >> top) & 1;
       overflow = ((<u64>result >> top) ^ (<u64>result >> (top - 1))) & 1;
-      setStatus(FLAG_CF | FLAG_OF, carry | (overflow != 0 ? FLAG_OF : 0));
+      setCarryOverflow(carry | (overflow != 0 ? FLAG_OF : 0));
       return result;
     }
     case 2:
@@ -108,7 +108,7 @@ export function shift<T>(operation: u32, value: T, count: u32): T {
         }
       }
       overflow = operation == 2 ? ((x >> top) ^ c) & 1 : ((x >> top) ^ (x >> (top - 1))) & 1;
-      setStatus(FLAG_CF | FLAG_OF, c | (overflow != 0 ? FLAG_OF : 0));
+      setCarryOverflow(c | (overflow != 0 ? FLAG_OF : 0));
       return <T>x;
     }
     case 5:
@@ -128,11 +128,7 @@ export function shift<T>(operation: u32, value: T, count: u32): T {
       result = count >= width ? <T>0 : <T>(v << count);
       overflow = ((<u64>result >> top) ^ carry) & 1;
   }
-  materialize();
-  setStatus(
-    FLAG_CF | FLAG_OF | FLAG_SF | FLAG_ZF | FLAG_PF | FLAG_AF,
-    carry | (overflow != 0 ? FLAG_OF : 0) | resultFlags<T>(result),
-  );
+  setGiven(sizeof<T>(), carry | (overflow != 0 ? FLAG_OF : 0), <u64>result);
   return result;
 }
 
@@ -185,7 +181,7 @@ export function multiplyHighSigned(a: i64, b: i64): i64 {
 
 /** Flags of MUL and IMUL: CF = OF = the upper half matters; the others as silicon leaves them, undefined. */
 export function multiplyFlags(significant: bool): void {
-  setStatus(FLAG_CF | FLAG_OF, significant ? FLAG_CF | FLAG_OF : 0);
+  setCarryOverflow(significant ? FLAG_CF | FLAG_OF : 0);
 }
 
 export let quotient: u64 = 0;

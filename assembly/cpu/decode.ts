@@ -6,7 +6,16 @@
 import { CODE_MODE, CPU, GPR, RIP, ZERO } from "../layout";
 import { ANDN, BEXTR, BLSR, BZHI, MULX, PDEP, PEXT, RORX } from "./bmi";
 import * as id from "./ids";
-import { BIT_ADDRESS16, BIT_ADDRESS32, BIT_LOCK, BIT_MEM, BIT_OPSIZE, BIT_REX, BIT_REX_W } from "./record";
+import {
+  BIT_ADDRESS16,
+  BIT_ADDRESS32,
+  BIT_LOCK,
+  BIT_MEM,
+  BIT_OPSIZE,
+  BIT_REX,
+  BIT_REX_W,
+  RECORD_SIZE,
+} from "./record";
 import * as sse from "./sse/forms";
 import { CS, DS, ES, FS, GS, SS } from "./state";
 
@@ -132,7 +141,7 @@ export function decode(from: u32, length: u32, record: u32): u32 {
   rex = 0;
   segment = 0xff;
   bits = 0;
-  memory.fill(out, 0, 32);
+  memory.fill(out, 0, RECORD_SIZE);
   store<u16>(out, <u16>(ZERO - CPU), 8);
   store<u16>(out, <u16>(ZERO - CPU), 10);
   const mode = load<u32>(CODE_MODE);
@@ -179,7 +188,6 @@ export function decode(from: u32, length: u32, record: u32): u32 {
   store<u8>(out, <u8>(segment == 0xff ? DS : segment), 7);
   if ((bits & BIT_LOCK) != 0 && !lockable()) set(id.UNDEFINED, 0);
   if (at - from > 15) set(id.UNDEFINED, 1);
-  else if (opsize >= 4) specialize();
   return at - from;
 }
 
@@ -774,46 +782,6 @@ function vex(op: u32, mode: u32): void {
     else if (code == 0xf7) operation = BEXTR + pp;
   }
   set(operation == 0xff ? id.UNDEFINED : id.BMI, operation == 0xff ? 0 : operation);
-}
-
-/** Gives the commonest 32 and 64-bit forms their own ids. */
-function specialize(): void {
-  const wide: u32 = opsize == 8 ? 1 : 0;
-  const isMemory = (bits & BIT_MEM) != 0;
-  const operation: u32 = load<u8>(out, 13);
-  switch (<u32>load<u16>(out)) {
-    case id.MOV_R_RM:
-      if (isMemory) return set(id.HOT_LOAD32 + wide, 0);
-      swapOperands();
-      return set(id.HOT_MOV32 + wide, 0);
-    case id.MOV_RM_R:
-      return set(isMemory ? id.HOT_STORE32 + wide : id.HOT_MOV32 + wide, 0);
-    case id.MOV_R_I:
-    case id.MOV_RM_I:
-      if (isMemory) return;
-      if (wide == 0) setImm(load<i64>(out, 16) & 0xffffffff);
-      return set(id.HOT_MOV_I, 0);
-    case id.ALU_R_RM:
-      if (isMemory || operation == 2 || operation == 3) return;
-      swapOperands();
-      return set(id.HOT_ALU + operation * 4 + wide, 0);
-    case id.ALU_RM_R:
-      if (isMemory || operation == 2 || operation == 3) return;
-      return set(id.HOT_ALU + operation * 4 + wide, 0);
-    case id.ALU_RM_I:
-      if (isMemory || operation == 2 || operation == 3) return;
-      return set(id.HOT_ALU + operation * 4 + 2 + wide, 0);
-    case id.TEST_RM_R:
-      if (!isMemory) set(id.HOT_ALU + 8 + wide, 0);
-      return;
-    case id.TEST_RM_I:
-      if (!isMemory) set(id.HOT_ALU + 8 + 2 + wide, 0);
-  }
-}
-function swapOperands(): void {
-  const reg = load<u8>(out, 4);
-  store<u8>(out, load<u8>(out, 5), 4);
-  store<u8>(out, reg, 5);
 }
 
 /** LOCK is for read-modify-write instructions with a memory destination; elsewhere it is #UD. SDM 2A, LOCK. */

@@ -498,7 +498,7 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const room = (4096 - (to & 0xfff)) / sizeof<T>();
   if (room < count) count = room;
   if (count == 0) return 0;
-  const target = hostForWrite(to);
+  const target = hostForWrite<u8>(to);
   if (target == 0) return 0;
   if (kind == id.STOS) {
     const value = load<T>(GPR);
@@ -510,7 +510,7 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const available = (4096 - (from & 0xfff)) / sizeof<T>();
   if (available < count) count = available;
   if (count == 0) return 0;
-  const source = hostForRead(from);
+  const source = hostForRead<u8>(from);
   if (source == 0) return 0;
   const bytes = <u32>(count * sizeof<T>());
   // An overlap where the copy feeds itself must go element by element.

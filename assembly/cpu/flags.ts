@@ -11,10 +11,10 @@ export const SUB: u32 = 2; // also with borrow in
 export const LOGIC: u32 = 3;
 export const INC: u32 = 4; // CF lies in FLAGS
 export const DEC: u32 = 5; // CF lies in FLAGS
+export const GIVEN: u32 = 6; // CF, AF and OF lie in FLAG_B, where RFLAGS has them; the others follow the result
 
 export function setLazy(kind: u32, size: u32, a: u64, b: u64, result: u64): void {
-  store<u32>(FLAG_KIND, kind);
-  store<u32>(FLAG_SIZE, size);
+  store<u64>(FLAG_KIND, kind | ((<u64>size) << 32)); // FLAG_SIZE is the upper half
   store<u64>(FLAG_A, a);
   store<u64>(FLAG_B, b);
   store<u64>(FLAG_RESULT, result);
@@ -27,6 +27,7 @@ function signBit(value: u64): bool {
 /** CF: unsigned carry or borrow. */
 export function isBelow(): bool {
   const kind = load<u32>(FLAG_KIND);
+  if (kind == GIVEN) return (load<u64>(FLAG_B) & FLAG_CF) != 0;
   if (kind == NONE || kind >= INC) return (load<u64>(FLAGS) & FLAG_CF) != 0;
   if (kind == LOGIC) return false;
   const a = load<u64>(FLAG_A),
@@ -49,6 +50,7 @@ export function isOverflow(): bool {
   const kind = load<u32>(FLAG_KIND);
   if (kind == NONE) return (load<u64>(FLAGS) & FLAG_OF) != 0;
   if (kind == LOGIC) return false;
+  if (kind == GIVEN) return (load<u64>(FLAG_B) & FLAG_OF) != 0;
   const a = load<u64>(FLAG_A),
     b = load<u64>(FLAG_B),
     r = load<u64>(FLAG_RESULT);
@@ -63,6 +65,7 @@ function isAdjust(): bool {
   const kind = load<u32>(FLAG_KIND);
   if (kind == NONE) return (load<u64>(FLAGS) & FLAG_AF) != 0;
   if (kind == LOGIC) return false;
+  if (kind == GIVEN) return (load<u64>(FLAG_B) & FLAG_AF) != 0;
   return ((load<u64>(FLAG_A) ^ load<u64>(FLAG_B) ^ load<u64>(FLAG_RESULT)) & 0x10) != 0;
 }
 
@@ -78,6 +81,30 @@ export function materialize(): void {
   if (isOverflow()) f |= FLAG_OF;
   store<u64>(FLAGS, f);
   store<u32>(FLAG_KIND, NONE);
+}
+
+/** Flags of a shift: CF and OF are `given`, AF is clear, the others are those of the result. */
+export function setGiven(size: u32, given: u64, result: u64): void {
+  store<u64>(FLAG_KIND, GIVEN | ((<u64>size) << 32));
+  store<u64>(FLAG_B, given);
+  store<u64>(FLAG_RESULT, result);
+}
+/** Replaces CF and OF alone, as rotates and multiplications do. */
+export function setCarryOverflow(given: u64): void {
+  if (load<u32>(FLAG_KIND) == NONE) {
+    store<u64>(FLAGS, (load<u64>(FLAGS) & ~(FLAG_CF | FLAG_OF)) | given);
+    return;
+  }
+  store<u64>(FLAG_B, given | (isAdjust() ? FLAG_AF : 0));
+  store<u32>(FLAG_KIND, GIVEN);
+}
+/** Gives equal flags equal representations: what the host compares or keeps must not depend on how they came about. */
+export function settle(): void {
+  materialize();
+  store<u32>(FLAG_SIZE, 0);
+  store<u64>(FLAG_RESULT, 0);
+  store<u64>(FLAG_A, 0);
+  store<u64>(FLAG_B, 0);
 }
 
 /** RFLAGS as software sees it. */

@@ -1,5 +1,4 @@
-/** Handler ids. Those below COLD are executed in the hot loop itself. */
-export const END: u32 = 0; // end of a trace: look up RIP
+/** Handler ids of decoded instructions. Those below COLD are in execute.ts. */
 export const ALU_RM_R: u32 = 1;
 export const ALU_R_RM: u32 = 2;
 export const ALU_RM_I: u32 = 3;
@@ -33,22 +32,6 @@ export const NOT: u32 = 30;
 export const IMUL2: u32 = 31;
 export const IMUL3: u32 = 32;
 export const LEAVE: u32 = 33;
-
-/**
- * From HOT on: forms with 32 or 64-bit registers that the run loop executes inline (execute_hot.ts). The
- * destination is in the rm field, the source in the reg field, whatever the direction of the opcode.
- */
-export const HOT: u32 = 192;
-/** + 4 x ALU row (TEST in the place of ADC), + 2 immediate source, + 1 64 bits. */
-export const HOT_ALU: u32 = 192;
-export const HOT_MOV32: u32 = 224;
-export const HOT_MOV64: u32 = 225;
-export const HOT_MOV_I: u32 = 226;
-export const HOT_LAST_SILENT: u32 = 226; // up to here nothing can fault or ask for attention
-export const HOT_LOAD32: u32 = 227;
-export const HOT_LOAD64: u32 = 228;
-export const HOT_STORE32: u32 = 229;
-export const HOT_STORE64: u32 = 230;
 
 export const COLD: u32 = 40;
 export const UNDEFINED: u32 = 40;

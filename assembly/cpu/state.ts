@@ -122,7 +122,9 @@ export function inVm86(): bool {
 }
 
 // Segment registers: selector, attributes (descriptor bits 40-47 and, from bit 12, 52-55), base, limit.
-function segmentAt(n: u32): u32 {
+/** Offset of the base in a segment's block. */
+export const SEGMENT_BASE: u32 = 8;
+export function segmentAt(n: u32): u32 {
   return SEGMENTS + n * SEGMENT_SIZE;
 }
 export function selector(n: u32): u32 {

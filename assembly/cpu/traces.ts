@@ -1,14 +1,25 @@
 /**
  * The decode cache: traces of consecutive records, one per basic block and page, found by physical address and
- * code mode. A write to a decoded line empties the cache.
+ * code mode.
+ *
+ * A trace that ends in a direct jump or falls through keeps the address of the trace it leads to, if that lies in
+ * the same page: the translation that holds for the one holds for the other. Other targets go through the jump
+ * cache, by RIP; its entries are good for one epoch, which ends with every change of a translation or of code.
+ * A write to a decoded line of a page throws away the traces of that page, and with them all links to them.
  */
 import {
+  ACTIVE,
+  CODE_BASE,
   CODE_LINES,
   CODE_MODE,
   CPL,
+  CUT,
   FETCH_BASE,
   FRAME_TABLE,
-  RAM_BYTES,
+  JUMP_CONTEXT,
+  JUMP_COUNT,
+  JUMP_EPOCH,
+  JUMPS,
   RECORDS,
   RECORDS_END,
   RECORDS_NEXT,
@@ -17,34 +28,63 @@ import {
   SIGNAL,
   SIGNAL_CACHES,
   TRACE_COUNT,
+  TRACE_EPOCH,
   TRACES,
 } from "../layout";
-import { FRAME_CODE, frameFlags, frameOf, isRam, markCode } from "../mmu/frames";
+import { FRAME_CODE, frameFlags, isRam, markCode } from "../mmu/frames";
 import { noteLarge, protectFrame, readPhysical } from "../mmu/memory";
 import { FETCH, INVALID, walk, walkLarge } from "../mmu/walk";
 import { decode } from "./decode";
-import { faulted, GP, raise, raiseGp0 } from "./exceptions";
+import { raiseGp0 } from "./exceptions";
+import * as form from "./forms";
 import * as id from "./ids";
-import { RECORD_SIZE } from "./record";
+import { END_OFFSET, FORM, RECORD_SIZE, REMAINING, recId, recLength } from "./record";
+import { fuse, place, specialize } from "./specialize";
 import { CS, is64, isCanonical, segmentBase, segmentLimit } from "./state";
 
 const WINDOW: u32 = SCRATCH + 0xc00;
 /** Records of an instruction that crosses a page live here and are never found again. */
-const CROSSING: u32 = SCRATCH + 0xd00;
+const CROSSING: u32 = CUT + 0x1000;
 const LONGEST: u32 = 48;
 
 export function tracesReset(): void {
   memory.fill(TRACES, 0xff, TRACE_COUNT * 16);
   store<u32>(RECORDS_NEXT, RECORDS);
+  store<u32>(TRACE_EPOCH, load<u32>(TRACE_EPOCH) + 1);
+  forgetJumps();
 }
 
-/** Code in this frame has been overwritten. Marks stay: they only cost a look. */
-export function flushCodeIn(physical: u64): void {
-  flushTraces();
+/** A translation or code has changed: what the jump cache knows is out of date. */
+export function forgetJumps(): void {
+  const epoch = (load<u32>(JUMP_EPOCH) + 1) & 0x3ffffff;
+  // After 2^26 epochs the numbers begin anew, and old entries must not look fresh.
+  if (epoch == 0) memory.fill(JUMPS, 0xff, JUMP_COUNT * 16);
+  store<u32>(JUMP_EPOCH, epoch);
+  store<u32>(JUMP_CONTEXT, 0xffffffff);
 }
-export function flushTraces(): void {
-  tracesReset();
+
+/** Code in this frame is overwritten: its traces are gone, and the one under way ends with this instruction. */
+export function flushCodeIn(physical: u64): void {
+  const page = physical & ~0xfff;
+  const frame = <u32>(physical >> 12);
+  let lines = load<u64>(CODE_LINES + (frame << 3));
+  while (lines != 0) {
+    const line = page + (ctz(lines) << 6);
+    lines &= lines - 1;
+    for (let start = line; start < line + 64; start++) {
+      const slot = slotOf(start);
+      if (load<u64>(slot) >> 2 == start) store<u64>(slot, u64.MAX_VALUE);
+    }
+  }
+  store<u64>(CODE_LINES + (frame << 3), 0);
+  const entry = FRAME_TABLE + (frame << 2);
+  store<u32>(entry, load<u32>(entry) & ~FRAME_CODE);
+  forgetJumps();
   store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
+}
+
+function slotOf(physical: u64): u32 {
+  return TRACES + ((<u32>(physical ^ (physical >> 12)) & (TRACE_COUNT - 1)) << 4);
 }
 
 /** Physical address of the byte at RIP, or INVALID with an exception pending. */
@@ -54,9 +94,24 @@ function fetchAddress(address: u64): u64 {
   const physical = walk(address, FETCH);
   if (physical == INVALID) return INVALID;
   if (walkLarge != 0) noteLarge(address);
+  // What the jump cache knows must also be cached here: a guest can tell a cached translation from none.
+  if (load<u64>(e) != u64.MAX_VALUE) forgetJumps();
   store<u64>(e, address >> 12);
   store<u64>(e, physical & ~0xfff, 8);
   return physical;
+}
+
+/** Number of instructions from this record to the end of its trace. */
+export function remaining(r: u32): u32 {
+  return load<u16>(r, REMAINING);
+}
+/** RIP of the record's instruction, given that its trace is the one under way. */
+export function startOf(r: u32): u64 {
+  return load<u64>(CODE_BASE) + load<u16>(r, END_OFFSET) - recLength(r);
+}
+/** RIP behind the record's instruction. */
+export function endOf(r: u32): u64 {
+  return load<u64>(CODE_BASE) + load<u16>(r, END_OFFSET);
 }
 
 /** The trace that begins at RIP, decoded now if need be; 0 with an exception pending. */
@@ -77,10 +132,78 @@ export function findTrace(): u32 {
   }
   const physical = fetchAddress(address);
   if (physical == INVALID) return 0;
-  const key = (physical << 2) | (load<u32>(CODE_MODE) >> 5);
-  const slot = TRACES + ((<u32>(physical ^ (physical >> 12)) & (TRACE_COUNT - 1)) << 4);
-  if (load<u64>(slot) == key) return load<u32>(slot, 8);
-  return build(address, physical, slot, key);
+  store<u64>(CODE_BASE, rip - (physical & 0xfff));
+  const mode = load<u32>(CODE_MODE) >> 5;
+  const key = (physical << 2) | mode;
+  const slot = slotOf(physical);
+  const first = load<u64>(slot) == key ? load<u32>(slot, 8) : build(address, physical, slot, key);
+  const context =
+    (load<u32>(JUMP_EPOCH) << 6) | (load<u32>(ACTIVE) << 3) | (load<u32>(CPL) == 3 ? 4 : 0) | mode;
+  store<u32>(JUMP_CONTEXT, context);
+  if (mode == 2 && isKept(first)) {
+    const jump = jumpOf(rip);
+    store<u64>(jump, rip);
+    store<u32>(jump, first, 8);
+    store<u32>(jump, context, 12);
+  }
+  return first;
+}
+
+/** Whether an address lies in a trace that later look-ups will find, and so may be linked. */
+export function isKept(record: u32): bool {
+  return record >= RECORDS && record < load<u32>(RECORDS_NEXT);
+}
+function jumpOf(rip: u64): u32 {
+  return JUMPS + ((<u32>(rip ^ (rip >> 12)) & (JUMP_COUNT - 1)) << 4);
+}
+
+/** The trace at `rip` if the jump cache knows it, else 0. For 64-bit code, where a page's base is that of RIP. */
+export function cachedTrace(rip: u64): u32 {
+  const jump = jumpOf(rip);
+  if (load<u64>(jump) != rip || load<u32>(jump, 12) != load<u32>(JUMP_CONTEXT)) return 0;
+  store<u64>(CODE_BASE, rip & ~0xfff);
+  return load<u32>(jump, 8);
+}
+
+/**
+ * Control goes to `rip`: the trace there, no longer than the budget. `link`, unless 0, is where the record that
+ * leads there keeps it. 0 when the budget is spent or an exception is pending; RIP is set in any case.
+ */
+export function follow(rip: u64, link: u32, budget: i64): u32 {
+  store<u64>(RIP, rip);
+  if (budget <= 0) return 0;
+  const base = load<u64>(CODE_BASE);
+  const epoch = load<u32>(TRACE_EPOCH);
+  const isLinkable = isKept(link) && is64();
+  const to = findTrace();
+  if (to == 0) return 0;
+  if (isLinkable && isKept(to) && load<u64>(CODE_BASE) == base && load<u32>(TRACE_EPOCH) == epoch)
+    store<u32>(link, to);
+  return limit(to, budget);
+}
+
+/** The trace, or a copy of its beginning if the budget does not cover it; 0, with RIP set, if nothing is left. */
+export function limit(trace: u32, budget: i64): u32 {
+  if (<i64>remaining(trace) <= budget) return trace;
+  store<u64>(RIP, startOf(trace));
+  if (budget <= 0) return 0;
+  const count = <u32>budget;
+  memory.copy(CUT, trace, count * RECORD_SIZE);
+  for (let n: u32 = 0; n < count; n++) {
+    const record = CUT + n * RECORD_SIZE;
+    specialize(record);
+    store<u16>(record, <u16>(count - n), REMAINING);
+  }
+  const last = CUT + (count - 1) * RECORD_SIZE;
+  endTrace(last + RECORD_SIZE, load<u16>(last, END_OFFSET), false);
+  return CUT;
+}
+
+/** The record behind the last instruction. */
+function endTrace(record: u32, offset: u32, isJump: bool): void {
+  memory.fill(record, 0, RECORD_SIZE);
+  store<u16>(record, <u16>(isJump ? form.END : form.END_FALL), FORM);
+  store<u16>(record, <u16>offset, END_OFFSET);
 }
 
 function build(address: u64, physical: u64, slot: u32, key: u64): u32 {
@@ -88,9 +211,10 @@ function build(address: u64, physical: u64, slot: u32, key: u64): u32 {
   const first = load<u32>(RECORDS_NEXT);
   let record = first;
   let at = physical;
-  const pageEnd = (physical & ~0xfff) + 0x1000;
-  for (let n: u32 = 0; n < LONGEST; n++) {
-    let window = <u32>(pageEnd - at);
+  const page = physical & ~0xfff;
+  let isJump = false;
+  for (let n: u32 = 0; n < LONGEST && !isJump; n++) {
+    let window = <u32>(page + 0x1000 - at);
     if (window > 15) window = 15;
     if (window == 0) break;
     readPhysical(at, window, WINDOW);
@@ -105,11 +229,18 @@ function build(address: u64, physical: u64, slot: u32, key: u64): u32 {
       if (n > 0) break;
       return crossing(address, physical, window);
     }
+    place(record, <u32>(at - page));
+    specialize(record);
+    isJump = endsTrace(recId(record));
     record += RECORD_SIZE;
     at += length;
-    if (endsTrace(load<u16>(record - RECORD_SIZE))) break;
   }
-  memory.fill(record, 0, RECORD_SIZE);
+  endTrace(record, <u32>(at - page), isJump);
+  const count = (record - first) / RECORD_SIZE;
+  for (let n: u32 = 0; n < count; n++) {
+    store<u16>(first + n * RECORD_SIZE, <u16>(count - n), REMAINING);
+    if (n + 1 < count) fuse(first + n * RECORD_SIZE);
+  }
   if (isRam(physical)) {
     const fresh = (frameFlags(physical) & FRAME_CODE) == 0;
     markCode(physical, <u32>(at - physical));
@@ -137,7 +268,10 @@ function crossing(address: u64, physical: u64, inFirst: u32): u32 {
     raiseGp0();
     return 0;
   }
-  memory.fill(CROSSING + RECORD_SIZE, 0, RECORD_SIZE);
+  place(CROSSING, <u32>physical & 0xfff);
+  specialize(CROSSING);
+  store<u16>(CROSSING, 1, REMAINING);
+  endTrace(CROSSING + RECORD_SIZE, load<u16>(CROSSING, END_OFFSET), endsTrace(recId(CROSSING)));
   return CROSSING;
 }
 

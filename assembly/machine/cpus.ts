@@ -4,7 +4,7 @@
  * is the same in every run: a CPU gives up the rest of its turn when it halts or says PAUSE.
  * SDM 3A 9.1 (state after reset and INIT), 9.4 (starting application processors).
  */
-import { rflags } from "../cpu/flags";
+import { rflags, settle } from "../cpu/flags";
 import { FLAG_IF, selectMode, setSegment } from "../cpu/state";
 import { interruptPendingFor } from "../devices/irq";
 import {
@@ -114,7 +114,7 @@ export function activate(cpu: u32): void {
   const before = load<u32>(ACTIVE);
   if (cpu == before) return;
   // A parked block holds its flags in one form only.
-  rflags();
+  settle();
   memory.copy(PARKED + before * CPU_SIZE, CPU, CPU_SIZE);
   memory.copy(CPU, PARKED + cpu * CPU_SIZE, CPU_SIZE);
   store<u32>(ACTIVE, cpu);

@@ -4,7 +4,7 @@
  * so equal machines have equal hashes whatever their history. The mixing step is that of MurmurHash3's
  * 64-bit finaliser; it is meant to tell states apart, not to resist an attacker.
  */
-import { rflags } from "../cpu/flags";
+import { settle } from "../cpu/flags";
 import { UART, UART_RX_RINGS } from "../devices/layout";
 import { TX_TAIL } from "../devices/uart";
 import {
@@ -45,7 +45,7 @@ function isZeroPage(page: u32): bool {
 
 export function stateHash(): u64 {
   // Status flags have one form when they are stored, several while they are lazy.
-  rflags();
+  settle();
   let hash = hashRange(SEED, CPU, CPU + CPU_SIZE);
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
     if (cpu != load<u32>(ACTIVE))

@@ -31,7 +31,7 @@ import {
   segmentLimit,
   TLB_NEVER,
 } from "../cpu/state";
-import { flushCodeIn } from "../cpu/traces";
+import { flushCodeIn, forgetJumps } from "../cpu/traces";
 import { isMmio, mmioRead, mmioWrite } from "../devices/bus";
 import {
   ACTIVE,
@@ -82,16 +82,19 @@ export function write<T>(address: u64, value: T): void {
   slowWrite(address, sizeof<T>());
 }
 
-/** Host address of a byte that the fast path can read or write, else 0. */
-export function hostForRead(address: u64): u32 {
+/**
+ * Host address of a value that the fast path can read or write, else 0. The checks of a shadow, whose address lies
+ * in the entry (+20), belong between the compare and the return.
+ */
+export function hostForRead<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
-  return x < 4096 ? load<u32>(e, 16) + <u32>x : 0;
+  return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
 }
-export function hostForWrite(address: u64): u32 {
+export function hostForWrite<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e, 8) ^ address;
-  return x < 4096 ? load<u32>(e, 16) + <u32>x : 0;
+  return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
 }
 
 export function readU8(address: u64): u64 {
@@ -423,6 +426,7 @@ function emptyTlb(cpu: u32): void {
     store<u64>(base + i * 32, 0, 24);
   }
   memory.fill(fetchTlbOf(cpu), 0xff, FETCH_TLB_SIZE);
+  forgetJumps();
 }
 
 /** The active CPU forgets every translation of every mode. */
@@ -448,6 +452,7 @@ export function flushTlbNonGlobal(): void {
     store<u64>(e, 0, 24);
   }
   memory.fill(load<u32>(FETCH_BASE), 0xff, FETCH_TLB_SIZE);
+  forgetJumps();
   store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
@@ -465,6 +470,7 @@ export function flushPage(address: u64): void {
   const fetch = load<u32>(FETCH_BASE) + ((<u32>(address >> 12) & 255) << 4);
   store<u64>(fetch, u64.MAX_VALUE);
   store<u64>(fetch + 256 * 16, u64.MAX_VALUE);
+  forgetJumps();
   store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 

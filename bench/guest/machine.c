@@ -113,9 +113,45 @@ static const struct {
 #endif
 };
 
-/* Every program twice: the first run is the emulator's warm-up, the second is the one that counts. */
-int main(void)
+/* Whether a word of the multiboot command line is the name; no word: everything is wanted. */
+static i32 is_wanted(const char *words, const char *name)
 {
+	while (*words == ' ')
+		words++;
+	if (!*words)
+		return 1;
+	while (*words) {
+		const char *at = name;
+
+		while (*at && *words == *at)
+			words++, at++;
+		if (!*at && (*words == ' ' || !*words))
+			return 1;
+		while (*words && *words != ' ')
+			words++;
+		while (*words == ' ')
+			words++;
+	}
+	return 0;
+}
+
+/* Some boot loaders put the path of the image before the arguments; a path is no program's name. */
+static const char *arguments(const u32 *information)
+{
+	const char *words = information && (information[0] & 4) ? (const char *)(word)information[4] : "";
+	const char *at = words;
+
+	while (*at && *at != ' ')
+		if (*at++ == '/')
+			while (*words && *words != ' ')
+				words++;
+	return words;
+}
+
+/* Every program twice: the first run is the emulator's warm-up, the second is the one that counts. */
+int main(const u32 *information)
+{
+	const char *words = arguments(information);
 	struct {
 		unsigned short limit;
 		word base;
@@ -126,7 +162,7 @@ int main(void)
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 	out(0x3fb, 0x03);
 	for (u32 i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		for (u32 turn = 0; turn < 2; turn++) {
+		for (u32 turn = 0; turn < 2 && is_wanted(words, programs[i].name); turn++) {
 			print("> ");
 			print(programs[i].name);
 			put('\n');

@@ -12,6 +12,7 @@ header:
 	.globl start32
 start32:
 	movl $stack_top, %esp
+	pushl %ebx			/* multiboot information: main()'s argument */
 	xorl %ecx, %ecx
 1:	movl %ecx, %eax
 	shll $22, %eax

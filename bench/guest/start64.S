@@ -13,6 +13,7 @@ header:
 	.globl start32
 start32:
 	movl $stack_top, %esp
+	movl %ebx, information
 	/* PML4[0] -> PDPT, PDPT[0] -> PD of 2 MiB pages, PDPT[1] -> PD -> PT for page faults */
 	movl $pdpt + 7, pml4
 	movl $pd0 + 7, pdpt
@@ -56,6 +57,7 @@ start64:
 	movb %ah, gdt_tss + 7
 	movw $0x30, %ax
 	ltr %ax
+	movl information, %edi
 	call main
 	movb $0x10, %al			/* isa-debug-exit: status (0x10 << 1) | 1 */
 	outb %al, $0xf4
@@ -131,6 +133,7 @@ pd1:	.skip 4096
 fault_table: .skip 4096
 tss:	.skip 104
 kernel_rsp: .skip 8
+information: .skip 8
 	.balign 16
 	.skip 65536
 stack_top:

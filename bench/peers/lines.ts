@@ -11,6 +11,8 @@ export interface ProgramTiming {
   readonly cold: number;
   /** CPU seconds of the second run. */
   readonly warm: number;
+  /** Instructions of one run, where the emulator counts them. */
+  readonly instructions?: number;
 }
 
 export class TimingReader {
@@ -19,15 +21,17 @@ export class TimingReader {
   #program = "";
   #start = 0;
   #cold: number | undefined;
+  #first = 0;
 
-  /** `now` is CPU seconds of the emulator when `line` came out of the serial port. */
-  line(line: string, now: number): void {
+  /** `now` is CPU seconds of the emulator, `retired` its instruction count, when `line` came out of the serial port. */
+  line(line: string, now: number, retired?: number): void {
     const text = line.trim();
     if (text.startsWith("> ")) {
       const program = text.slice(2);
       if (program !== this.#program) this.#cold = undefined;
       this.#program = program;
       this.#start = now;
+      this.#first = retired ?? 0;
     } else if (text.startsWith("< ")) {
       const seconds = now - this.#start;
       if (this.#cold === undefined) this.#cold = seconds;
@@ -37,6 +41,7 @@ export class TimingReader {
           checksum: text.slice(2),
           cold: this.#cold,
           warm: seconds,
+          ...(retired === undefined ? {} : { instructions: retired - this.#first }),
         });
     } else if (text === "done") this.finished = true;
   }
