@@ -4,7 +4,7 @@
  * is the same in every run: a CPU gives up the rest of its turn when it halts or says PAUSE.
  * SDM 3A 9.1 (state after reset and INIT), 9.4 (starting application processors).
  */
-import { rflags, settle } from "../cpu/flags";
+import { settle } from "../cpu/flags";
 import { FLAG_IF, selectMode, setSegment } from "../cpu/state";
 import { interruptPendingFor } from "../devices/irq";
 import {
@@ -82,7 +82,7 @@ function initialise(): void {
   store<u64>(GPR + 16, SIGNATURE);
   store<u64>(RIP, 0xfff0);
   // The status flags are no longer derived from a result.
-  rflags();
+  settle();
   store<u64>(FLAGS, 2);
   for (let n: u32 = 0; n < 6; n++) setSegment(n, 0, n == 1 ? 0x9b : 0x93, 0, 0xffff);
   setSegment(1, 0xf000, 0x9b, 0xffff0000, 0xffff);
