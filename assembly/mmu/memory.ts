@@ -261,7 +261,7 @@ function slowWrite(from: u64, size: u32): bool {
 
 /** True when the byte at `address` could be read: what CLFLUSH checks. Else the exception is pending. */
 export function canRead(from: u64): bool {
-  if (hostForRead(from) != 0) return true;
+  if (hostForRead<u8>(from) != 0) return true;
   const address = resolve(from);
   return checkAddress(from, address, 1, false) && translate(tagOf(from), address, READ) != INVALID;
 }

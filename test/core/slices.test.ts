@@ -7,8 +7,8 @@ import type { Core } from "../../bindings/core/core.ts";
 import { CODE, ring0 } from "./ring0.ts";
 
 const DATA = 0x30000;
-const PROGRAMS = 150;
-const BUDGET = 3000;
+const PROGRAMS = 40;
+const BUDGET = 2000;
 
 /** A small generator of repeatable numbers (mulberry32). */
 function numbers(seed: number): (limit: number) => number {
