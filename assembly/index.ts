@@ -14,6 +14,7 @@ export { blockAttach, blockComplete } from "./devices/block";
 export { isMmio, mmioRead, mmioWrite } from "./devices/bus";
 export { doorbellAnswer, doorbellSignal } from "./devices/doorbell";
 export { acknowledgeInterrupt, interruptPending } from "./devices/irq";
+export { setLineFault } from "./devices/line_faults";
 export { uartUpdate } from "./devices/uart";
 export { cpuNmi } from "./machine/attention";
 export { nextDeadline, runDueEvents } from "./machine/events";

@@ -80,6 +80,10 @@ export const RETIRED: u32 = CPU + 0x328; // u64, instructions this CPU has retir
 export const RANDOM: u32 = CPU + 0x330; // u64, what RDRAND counts on
 export const TLB_BASE: u32 = CPU + 0x338; // u32: address of this CPU's data TLBs
 export const FETCH_BASE: u32 = CPU + 0x33c; // u32: address of its fetch TLB
+export const MC_PENDING: u32 = CPU + 0x340; // u32: a machine check waits
+export const INJECTED: u32 = CPU + 0x344; // u32: vector + 1 that the host wants delivered, whatever the APIC says
+export const MCG_STATUS: u32 = CPU + 0x348; // u64
+export const MC_BANKS: u32 = CPU + 0x350; // 2 banks of u64 CTL, STATUS, ADDR, MISC
 export const FCW: u32 = CPU + 0x3a0; // u32 x87 control word
 export const FSW: u32 = CPU + 0x3a4; // u32 status word, TOP included
 export const FTW: u32 = CPU + 0x3a8; // u32 abridged tag word, by physical register
@@ -100,6 +104,8 @@ export const SIGNAL: u32 = RUN + 0x18; // u32, non-zero: leave the hot loop afte
 export const SIGNAL_EVENT: u32 = 1;
 /** SIGNAL: only what is cached has changed, which must not change what the guest sees. */
 export const SIGNAL_CACHES: u32 = 2;
+/** SIGNAL: only the host wants the run to end. */
+export const SIGNAL_HOST: u32 = 4;
 export const PENDING: u32 = RUN + 0x1c; // u32, vector + 1 of the exception this instruction raised
 export const PENDING_ERROR: u32 = RUN + 0x20; // u32
 export const PENDING_CR2: u32 = RUN + 0x28; // u64
@@ -129,6 +135,22 @@ export const JUMP_EPOCH: u32 = RUN + 0xf4; // u32, counts what makes the jump ca
 export const JUMP_CONTEXT: u32 = RUN + 0xf8; // u32, epoch, CPU, privilege and code mode that jump cache entries must have
 export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
 export const SCRATCH: u32 = 0x14000;
+
+// ---- what the host watches; no part of the machine, and written anew after a restore ----
+export const INSTRUMENTS: u32 = 0x15000;
+export const BREAK_COUNT: u32 = INSTRUMENTS; // u32
+export const WATCH_COUNT: u32 = INSTRUMENTS + 4; // u32
+export const HOOKS: u32 = INSTRUMENTS + 8; // u32, HOOK_ bits
+export const SKIPPING: u32 = INSTRUMENTS + 0xc; // u32: the breakpoint at SKIP_AT has been reported
+export const SKIP_AT: u32 = INSTRUMENTS + 0x10; // u64
+export const HOOK_STOPPED: u32 = INSTRUMENTS + 0x18; // u32: the hook has stopped before the instruction at RIP
+export const BREAK_LIST: u32 = INSTRUMENTS + 0x100; // u64 a breakpoint
+export const BREAK_LIMIT: u32 = 64;
+export const WATCH_LIST: u32 = INSTRUMENTS + 0x400; // 24 bytes each: u64 address, u64 size, u32 1 write, 2 read, 3 both
+export const WATCH_LIMIT: u32 = 32;
+export const HOOK_INSTRUCTION: u32 = 1;
+export const HOOK_BRANCH: u32 = 2;
+
 export const PARKED: u32 = 0x18000;
 export const DEVICES: u32 = 0x20000;
 export const DEVICES_SIZE: u32 = 0x20000;

@@ -1,6 +1,9 @@
 /** crashlab: an x86-64 computer with a small Linux-like kernel inside, made to be broken on purpose. */
-export type { BlockRequest, CoreOptions, ExceptionRecord, Exit, Input } from "./core/core.ts";
+export type { BlockRequest, CoreOptions, ExceptionRecord, Exit } from "./core/core.ts";
 export { Core } from "./core/core.ts";
+export type { FpuState } from "./core/fpu.ts";
+export type { Action, Input, LineFault, MachineCheck, RegisterName } from "./core/input.ts";
+export type { BranchHook, InstructionHook, Instruments, Watchpoint } from "./core/instruments.ts";
 export type {
   GeneralRegister,
   Registers,

@@ -2,9 +2,10 @@
  * Debug registers: breakpoints on instructions (faults), on data and ports (traps after the instruction), single
  * step. SDM 3B chapter 17.2. Watched pages are kept out of the TLB, so that the slow path sees every access.
  */
-import { DR, PENDING, RIP, SIGNAL, SIGNAL_EVENT } from "../layout";
+import { CR4, DR, PENDING, RIP, SIGNAL, SIGNAL_EVENT, WATCH_COUNT } from "../layout";
+import { hasWatchpoint, noteAccess } from "../machine/instruments";
 import { DB, raise } from "./exceptions";
-import { CS, is64, segmentBase } from "./state";
+import { CR4_DE, CS, is64, segmentBase } from "./state";
 
 export const DR6_BD: u64 = 0x2000; // MOV DR while DR7.GD was set
 export const DR6_BS: u64 = 0x4000; // single step
@@ -33,10 +34,11 @@ function lengthOf(n: u32): u64 {
 
 /** A data breakpoint lies in these bytes. */
 export function isWatched(address: u64, size: u64): bool {
-  if ((control() & 0xff) == 0) return false;
-  for (let n: u32 = 0; n < 4; n++)
-    if (enabled(n) && (kindOf(n) & 1) != 0 && overlaps(n, address, size)) return true;
-  return false;
+  if ((control() & 0xff) != 0) {
+    for (let n: u32 = 0; n < 4; n++)
+      if (enabled(n) && (kindOf(n) & 1) != 0 && overlaps(n, address, size)) return true;
+  }
+  return load<u32>(WATCH_COUNT) != 0 && hasWatchpoint(address, size, 3) >= 0;
 }
 function overlaps(n: u32, address: u64, size: u64): bool {
   const length = lengthOf(n);
@@ -46,10 +48,21 @@ function overlaps(n: u32, address: u64, size: u64): bool {
 
 /** An access that may touch a breakpoint; the trap comes when the instruction is done. */
 export function watchAccess(address: u64, size: u32, isWrite: bool): void {
+  if (load<u32>(WATCH_COUNT) != 0) noteAccess(address, size, isWrite);
   if ((control() & 0xff) == 0) return;
   for (let n: u32 = 0; n < 4; n++) {
     const kind = kindOf(n);
     if (!enabled(n) || !(kind == 3 || (kind == 1 && isWrite)) || !overlaps(n, address, size)) continue;
+    met |= (<u64>1) << n;
+    store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_EVENT);
+  }
+}
+
+/** An access to ports that may touch an I/O breakpoint, which CR4.DE allows. */
+export function watchPort(port: u32, size: u32): void {
+  if ((control() & 0xff) == 0 || (load<u64>(CR4) & CR4_DE) == 0) return;
+  for (let n: u32 = 0; n < 4; n++) {
+    if (!enabled(n) || kindOf(n) != 2 || !overlaps(n, port, size)) continue;
     met |= (<u64>1) << n;
     store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_EVENT);
   }

@@ -120,5 +120,6 @@ export const FP: u32 = 122; // x87, MMX, SSE, AES, SHA: operation is the opcode 
 export const BMI: u32 = 123; // VEX-encoded bit instructions (bmi.ts)
 export const CRC32: u32 = 124;
 export const ADX: u32 = 125; // operation: 0 ADCX, 1 ADOX
+export const HOST_BREAK: u32 = 128; // a breakpoint of the host (machine/instruments.ts)
 export const INT1: u32 = 127; // F1
 export const SYSENTER: u32 = 126; // 0F 34, 0F 35

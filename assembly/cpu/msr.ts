@@ -1,6 +1,7 @@
 /** Model-specific registers. Those not listed raise #GP. SDM 4. */
 
 import {
+  lapicTscChanged,
   readApicBase,
   readTscDeadline,
   readX2apic,
@@ -15,6 +16,8 @@ import {
   FMASK,
   KERNEL_GS_BASE,
   LSTAR,
+  MC_BANKS,
+  MCG_STATUS,
   MISC_ENABLE,
   MTRR_DEF,
   PAT,
@@ -44,8 +47,14 @@ import {
 
 export let msrValue: u64 = 0;
 
+/** Machine-check banks: IA32_MC0_CTL and its like at 400h, four registers each. */
+const MC_BANK_COUNT: u32 = 2;
+
 function plain(msr: u32): u32 {
+  if (msr >= 0x400 && msr < 0x400 + 4 * MC_BANK_COUNT) return MC_BANKS + ((msr - 0x400) << 3);
   switch (msr) {
+    case 0x17a:
+      return MCG_STATUS;
     case 0x174:
       return SYSENTER_CS;
     case 0x175:
@@ -113,11 +122,12 @@ export function readMsr(msr: u32): bool {
     case 0x2a:
     case 0x34:
     case 0x140:
-    case 0x179: // no machine-check banks
-    case 0x17a:
     case 0x1d9:
     case 0x3a:
       msrValue = msr == 0x3a ? 1 : 0;
+      return true;
+    case 0x179: // IA32_MCG_CAP
+      msrValue = MC_BANK_COUNT;
       return true;
   }
   return false;
@@ -128,18 +138,18 @@ export function writeMsr(msr: u32, value: u64): bool {
   switch (msr) {
     case 0x10:
       store<u64>(TSC_OFFSET, value - now());
+      lapicTscChanged();
       return true;
     case 0x1b:
       return writeApicBase(value);
     case 0x3b:
       store<u64>(TSC_OFFSET, value);
+      lapicTscChanged();
       return true;
     case 0x6e0:
       writeTscDeadline(value);
       return true;
     case 0x8b:
-    case 0x179:
-    case 0x17a:
     case 0x1d9:
       return true;
     case 0x277:
@@ -176,6 +186,8 @@ export function writeMsr(msr: u32, value: u64): bool {
   if (msr >= 0x800 && msr < 0x900) return writeX2apic(msr, value);
   const at = plain(msr);
   if (at == 0) return false;
+  // What a bank reports can only be cleared (SDM 3B 15.3.2).
+  if (msr >= 0x400 && (msr & 3) != 0 && msr < 0x410 && value != 0) return false;
   store<u64>(at, value);
   return true;
 }

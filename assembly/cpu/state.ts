@@ -70,6 +70,7 @@ export const CR4_TSD: u64 = 4;
 export const CR4_DE: u64 = 8;
 export const CR4_PSE: u64 = 0x10;
 export const CR4_PAE: u64 = 0x20;
+export const CR4_MCE: u64 = 0x40;
 export const CR4_PGE: u64 = 0x80;
 export const CR4_OSFXSR: u64 = 0x200;
 export const CR4_OSXMMEXCPT: u64 = 0x400;

@@ -33,6 +33,7 @@ import {
 import { attendFlags, attention } from "../machine/attention";
 import { tsc } from "../machine/clock";
 import { yieldTurn } from "../machine/cpus";
+import { hostBreak } from "../machine/instruments";
 import {
   canRead,
   canWrite,
@@ -47,7 +48,7 @@ import {
 } from "../mmu/memory";
 import { effectiveAddress, effectiveOffset, linear } from "./address";
 import { cpuid } from "./cpuid";
-import { DR6_BD, DR7_GD, raiseDebug } from "./debug";
+import { DR6_BD, DR7_GD, raiseDebug, watchPort } from "./debug";
 import { deliver, dropUnreachable, EXTERNAL, interruptReturn, SOFTWARE } from "./delivery";
 import { DB, faulted, GP, NP, raise, raiseGp0, raiseUd, TS, UD } from "./exceptions";
 import { dropped, jump, push, setStackPointer, stackMask, top } from "./execute";
@@ -135,6 +136,9 @@ export function system(r: u32): bool {
     case id.UNDEFINED:
       if (recOperation(r) == 1) raiseGp0();
       else raiseUd();
+      return true;
+    case id.HOST_BREAK:
+      hostBreak();
       return true;
     case id.FLAG_OP:
       flagOperation(recOpcode(r));
@@ -377,6 +381,7 @@ function softwareInterrupt(r: u32, vector: u32): bool {
 function portAccess(r: u32, size: u32): void {
   const port = recOperation(r) == 1 ? <u32>s.gpr(s.RDX) & 0xffff : <u32>recImm(r);
   if (!portAllowed(port, size)) return;
+  watchPort(port, size);
   if (recId(r) == id.IN) {
     const value = portRead(port, size);
     if (size == 4) s.setGpr(s.RAX, value);
@@ -397,6 +402,7 @@ function portString(r: u32, size: u32): void {
   if (rep && (s.gpr(s.RCX) & mask) == 0) return;
   const port = <u32>s.gpr(s.RDX) & 0xffff;
   if (!portAllowed(port, size)) return;
+  watchPort(port, size);
   const step: u64 = (load<u64>(FLAGS) & s.FLAG_DF) != 0 ? 0 - <u64>size : size;
   const isIn = recId(r) == id.INS;
   const pointer = isIn ? s.RDI : s.RSI;

@@ -9,6 +9,7 @@
  */
 import {
   ACTIVE,
+  BREAK_COUNT,
   CODE_BASE,
   CODE_LINES,
   CODE_MODE,
@@ -31,6 +32,7 @@ import {
   TRACE_EPOCH,
   TRACES,
 } from "../layout";
+import { isBreakpoint } from "../machine/instruments";
 import { FRAME_CODE, frameFlags, isRam, markCode } from "../mmu/frames";
 import { noteLarge, protectFrame, readPhysical } from "../mmu/memory";
 import { FETCH, INVALID, walk, walkLarge } from "../mmu/walk";
@@ -214,6 +216,15 @@ function build(address: u64, physical: u64, slot: u32, key: u64): u32 {
   const page = physical & ~0xfff;
   let isJump = false;
   for (let n: u32 = 0; n < LONGEST && !isJump; n++) {
+    if (load<u32>(BREAK_COUNT) != 0 && isBreakpoint(address + (at - physical))) {
+      memory.fill(record, 0, RECORD_SIZE);
+      store<u16>(record, <u16>id.HOST_BREAK);
+      place(record, <u32>(at - page));
+      specialize(record);
+      isJump = true;
+      record += RECORD_SIZE;
+      break;
+    }
     let window = <u32>(page + 0x1000 - at);
     if (window > 15) window = 15;
     if (window == 0) break;

@@ -15,6 +15,7 @@ import { ioapicRead, ioapicReset, ioapicWrite } from "./ioapic";
 import { irqReset, picChanged } from "./irq";
 import { lapicOwnsPage, lapicRead, lapicReset, lapicWrite } from "./lapic";
 import { PORT_MAP } from "./layout";
+import { lineFaultsReset } from "./line_faults";
 import { picRead, picReset, picWrite } from "./pic";
 import { pitRead, pitReset, pitWrite } from "./pit";
 import { pvpanicRead, pvpanicWrite } from "./pvpanic";
@@ -48,6 +49,7 @@ const IOAPIC_PAGE: u64 = 0xfec00000;
 export function devicesReset(ramBytes: u64, cpus: u32, startSeconds: u64, serialPorts: u32): void {
   eventsReset();
   irqReset();
+  lineFaultsReset();
   picReset();
   ioapicReset();
   lapicReset();

@@ -21,6 +21,7 @@ import {
   lapicTakesExternal,
 } from "./lapic";
 import { IRQ, MAX_CPUS } from "./layout";
+import { lineFaultHolds } from "./line_faults";
 import { picAcknowledge, picOutput, picSetLine } from "./pic";
 
 /** Level of each of the 24 lines, a bit each. */
@@ -54,6 +55,16 @@ export function setIrq(line: u32, high: bool): void {
   const changed = high ? levels | mask : levels & ~mask;
   if (changed == levels) return;
   store<u32>(LEVELS, changed);
+  if (!lineFaultHolds(line, high)) driveLine(line, high);
+}
+
+/** What the device on this line wants. */
+export function lineLevel(line: u32): bool {
+  return ((load<u32>(LEVELS) >> line) & 1) != 0;
+}
+
+/** A level as the controllers see it. */
+export function driveLine(line: u32, high: bool): void {
   if (line < 16 && line != 2) {
     picSetLine(line, high);
     picChanged();

@@ -13,6 +13,7 @@
  *   +0x00900  doorbell                            (doorbell.ts)
  *   +0x00a00  two 16550 register files            (uart.ts)
  *   +0x00c00  I/O APIC                            (ioapic.ts)
+ *   +0x00d00  faults of interrupt lines            (line_faults.ts)
  *   +0x01000  port map, a byte a port             (bus.ts)
  *   +0x02000  local APICs, 512 bytes a CPU        (lapic.ts)
  *   +0x04000  receive rings of the UARTs, 4 KiB each
@@ -32,6 +33,7 @@ export const BLOCK: u32 = DEVICES + 0x800;
 export const DOORBELL: u32 = DEVICES + 0x900;
 export const UART: u32 = DEVICES + 0xa00;
 export const IOAPIC: u32 = DEVICES + 0xc00;
+export const LINE_FAULTS: u32 = DEVICES + 0xd00;
 export const PORT_MAP: u32 = DEVICES + 0x1000;
 export const LAPIC: u32 = DEVICES + 0x2000;
 export const UART_RX_RINGS: u32 = DEVICES + 0x4000;

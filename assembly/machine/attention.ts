@@ -31,6 +31,7 @@ export const EXIT_STEP: u32 = 9;
 export const EXIT_PVPANIC: u32 = 10;
 export const EXIT_BLOCK: u32 = 11;
 export const EXIT_IDLE: u32 = 12;
+export const EXIT_WATCHPOINT: u32 = 13;
 export const NO_EXIT: u32 = 0xffffffff;
 
 export function attention(): void {

@@ -31,6 +31,8 @@ import {
   IDT_LIMIT,
   INHIBIT,
   INIT_PENDING,
+  INJECTED,
+  MC_PENDING,
   MXCSR,
   NMI_BLOCKED,
   NMI_PENDING,
@@ -143,8 +145,9 @@ function canRun(cpu: u32): bool {
   const activity = load<u32>(field(cpu, ACTIVITY));
   if (activity == RUNNING || load<u32>(field(cpu, INIT_PENDING)) != 0) return true;
   if (activity == WAITS_FOR_SIPI) return load<i32>(field(cpu, SIPI_VECTOR)) >= 0;
+  if (load<u32>(field(cpu, MC_PENDING)) != 0) return true;
   if (load<u32>(field(cpu, NMI_PENDING)) != 0 && load<u32>(field(cpu, NMI_BLOCKED)) == 0) return true;
-  return isInterruptible(cpu) && interruptPendingFor(cpu);
+  return isInterruptible(cpu) && (interruptPendingFor(cpu) || load<u32>(field(cpu, INJECTED)) != 0);
 }
 function isInterruptible(cpu: u32): bool {
   return (load<u64>(field(cpu, FLAGS)) & FLAG_IF) != 0;

@@ -6,6 +6,7 @@
 
 import { lapicEvent } from "../devices/lapic";
 import { EVENTS } from "../devices/layout";
+import { lineFaultsEvent } from "../devices/line_faults";
 import { pitEvent } from "../devices/pit";
 import { rtcEvent } from "../devices/rtc";
 import { attention } from "./attention";
@@ -13,6 +14,7 @@ import { now } from "./clock";
 
 export const SLOT_PIT: u32 = 0;
 export const SLOT_RTC: u32 = 1;
+export const SLOT_LINES: u32 = 2;
 /** One slot a CPU from here on. */
 export const SLOT_LAPIC: u32 = 8;
 const SLOTS: u32 = 16;
@@ -56,5 +58,6 @@ export function runDueEvents(): void {
     if (slot >= SLOT_LAPIC) lapicEvent(slot - SLOT_LAPIC);
     else if (slot == SLOT_PIT) pitEvent();
     else if (slot == SLOT_RTC) rtcEvent();
+    else if (slot == SLOT_LINES) lineFaultsEvent();
   }
 }

@@ -5,28 +5,48 @@
 
 import { checkCodeBreakpoint, forgetMet, hasCodeBreakpoints, raiseTrap } from "../cpu/debug";
 import { deliver, deliverPending, EXCEPTION, EXTERNAL } from "../cpu/delivery";
-import { faulted, NMI } from "../cpu/exceptions";
-import { FLAG_IF, FLAG_RF, FLAG_TF } from "../cpu/state";
+import { faulted, MC, NMI } from "../cpu/exceptions";
+import * as id from "../cpu/ids";
+import { recId, recLength } from "../cpu/record";
+import { CR4_MCE, FLAG_IF, FLAG_RF, FLAG_TF } from "../cpu/state";
+import { findTrace } from "../cpu/traces";
 import { acknowledgeInterrupt, interruptPending } from "../devices/irq";
 import {
   ACTIVITY,
   BUDGET,
   CPUS,
+  CR4,
   EXIT_REASON,
   FLAGS,
+  HOOK_BRANCH,
+  HOOK_INSTRUCTION,
+  HOOKS,
   INHIBIT,
+  INJECTED,
+  MC_PENDING,
   NMI_BLOCKED,
   NMI_PENDING,
   RETIRED,
+  RIP,
   RUN_CHUNK,
   SIGNAL,
   STOP_AT,
   TIME,
   TURN,
 } from "../layout";
-import { EXIT_BUDGET, EXIT_HALTED, EXIT_IDLE, NO_EXIT, requestExit } from "./attention";
+import {
+  activeCpu,
+  EXIT_BUDGET,
+  EXIT_HALTED,
+  EXIT_IDLE,
+  EXIT_STEP,
+  EXIT_TRIPLE_FAULT,
+  NO_EXIT,
+  requestExit,
+} from "./attention";
 import { RUNNING, someoneInterruptible, takeInit, takeTurn } from "./cpus";
 import { NO_DEADLINE, nextDeadline, runDueEvents } from "./events";
+import { branch, breakpointSkipped, skipsBreakpoint, stopsBefore, takeHostBreak } from "./instruments";
 import { slice } from "./slice";
 
 /**
@@ -57,12 +77,24 @@ export function run(budget: i32): u32 {
     const deadline = nextDeadline();
     const until = deadline < load<u64>(STOP_AT) ? deadline : load<u64>(STOP_AT);
     if (until - time < <u64>chunk) chunk = <i64>(until - time);
-    if (chunk <= 0) continue; // the interrupt took the last of it
+    if (chunk <= 0) {
+      left--; // the interrupt took the last of it
+      continue;
+    }
+    const hooked = load<u32>(HOOKS) != 0;
+    const from = load<u64>(RIP);
+    let fallThrough: u64 = 0;
+    if (hooked) {
+      if ((load<u32>(HOOKS) & HOOK_INSTRUCTION) != 0 && stopsBefore()) break;
+      const r = findTrace();
+      if (r != 0) fallThrough = isString(recId(r)) ? 0 : from + recLength(r);
+    }
     if ((load<u64>(FLAGS) & FLAG_TF) != 0 || load<u32>(INHIBIT) != 0) chunk = 1;
     // RF holds off breakpoints for one instruction, which starts without it.
     const resumed = (load<u64>(FLAGS) & FLAG_RF) != 0;
     const breakpoints = hasCodeBreakpoints();
-    if (resumed || breakpoints) chunk = 1;
+    const skips = skipsBreakpoint();
+    if (resumed || breakpoints || hooked || skips) chunk = 1;
     store<u64>(FLAGS, load<u64>(FLAGS) & ~FLAG_RF);
     const shadow = load<u32>(INHIBIT);
     const stepping = (load<u64>(FLAGS) & FLAG_TF) != 0;
@@ -72,6 +104,7 @@ export function run(budget: i32): u32 {
     store<u32>(SIGNAL, 0);
     if (breakpoints && !resumed) checkCodeBreakpoint();
     if (!faulted()) slice();
+    if (skips) breakpointSkipped();
     const done = chunk - load<i64>(BUDGET);
     store<u64>(TIME, load<u64>(TIME) + <u64>done);
     store<i64>(RUN_CHUNK, 0);
@@ -79,6 +112,18 @@ export function run(budget: i32): u32 {
     store<u64>(RETIRED, load<u64>(RETIRED) + <u64>done);
     store<i64>(TURN, load<i64>(TURN) - done);
     left -= done;
+    if (takeHostBreak()) {
+      if (load<u32>(EXIT_REASON) != NO_EXIT) break;
+      continue;
+    }
+    if (
+      fallThrough != 0 &&
+      done != 0 &&
+      load<u64>(RIP) != fallThrough &&
+      (load<u32>(HOOKS) & HOOK_BRANCH) != 0
+    ) {
+      if (branch(activeCpu(), <u32>from, <u32>(from >> 32)) != 0) requestExit(EXIT_STEP, from);
+    }
     if (faulted()) forgetMet();
     else if (!raiseTrap(stepping && done != 0)) {
       if (load<u32>(EXIT_REASON) != NO_EXIT) break;
@@ -98,8 +143,20 @@ function spend(): i64 {
   return 1;
 }
 
-/** Delivers an NMI or an interrupt that the CPU can take now. */
+function isString(handler: u32): bool {
+  return handler >= id.MOVS && handler <= id.OUTS;
+}
+
+/** Delivers a machine check, an NMI or an interrupt that the CPU can take now. */
 function takeInterrupt(): bool {
+  if (load<u32>(MC_PENDING) != 0) {
+    store<u32>(MC_PENDING, 0);
+    store<u32>(ACTIVITY, RUNNING);
+    // Without CR4.MCE the processor shuts down (SDM 3A 6.15, interrupt 18).
+    if ((load<u64>(CR4) & CR4_MCE) == 0) requestExit(EXIT_TRIPLE_FAULT, MC);
+    else deliver(MC, 0, EXTERNAL);
+    return true;
+  }
   if (load<u32>(INHIBIT) != 0) return false;
   if (load<u32>(NMI_PENDING) != 0 && load<u32>(NMI_BLOCKED) == 0) {
     store<u32>(NMI_PENDING, 0);
@@ -108,8 +165,10 @@ function takeInterrupt(): bool {
     deliver(NMI, 0, EXTERNAL);
     return true;
   }
-  if ((load<u64>(FLAGS) & FLAG_IF) == 0 || !interruptPending()) return false;
-  const vector = acknowledgeInterrupt();
+  if ((load<u64>(FLAGS) & FLAG_IF) == 0) return false;
+  let vector = <i32>load<u32>(INJECTED) - 1;
+  store<u32>(INJECTED, 0);
+  if (vector < 0 && interruptPending()) vector = acknowledgeInterrupt();
   if (vector < 0) return false;
   store<u32>(ACTIVITY, RUNNING);
   deliver(<u32>vector, 0, EXTERNAL);

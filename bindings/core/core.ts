@@ -7,16 +7,17 @@ import { loadCore } from "#assets";
 import { CrashlabError } from "../error.ts";
 import type { BootImage, EntryState, SegmentState } from "../machine/loaders/boot_image.ts";
 import { type FpuState, readFpu, writeFpu } from "./fpu.ts";
+import type { Action, Input, LineFault, MachineCheck, RegisterName } from "./input.ts";
+import { Instruments, type Watchpoint } from "./instruments.ts";
 import * as at from "./layout.ts";
 import { type Mapping, walk } from "./page_walk.ts";
 import {
-  type GeneralRegister,
   type Registers,
   readRegisters,
   registerAddress,
   SEGMENT_REGISTERS,
+  type Segment,
   type SegmentRegister,
-  type SystemRegister,
 } from "./registers.ts";
 import { type Snapshot, STATE_END, STATE_START, TLBS_SIZE } from "./snapshot.ts";
 import { type CoreExports, instantiateCore } from "./wasm.ts";
@@ -41,6 +42,8 @@ export interface CoreOptions {
    * descriptor tables do not take part. Default false.
    */
   readonly ignoreTopByte?: boolean;
+  /** Keep what enters the machine, for replay. Default true. */
+  readonly recordInputs?: boolean;
   /** The compiled core; by default the one that was built with the library. */
   readonly wasm?: Uint8Array<ArrayBuffer>;
 }
@@ -57,6 +60,11 @@ export type Exit =
   | { readonly kind: "reset" }
   | { readonly kind: "output" }
   | { readonly kind: "step" }
+  | {
+      readonly kind: "watchpoint";
+      readonly watchpoint: Watchpoint;
+      readonly access: "read" | "write";
+    }
   | { readonly kind: "pvpanic"; readonly events: number }
   | { readonly kind: "block"; readonly request: BlockRequest }
   | { readonly kind: "idle" };
@@ -80,15 +88,6 @@ export interface ExceptionRecord {
   readonly time: bigint;
 }
 
-/** Something that entered the machine from outside. */
-export type Input =
-  | { readonly time: bigint; readonly kind: "serial"; readonly port: 0 | 1; readonly bytes: Uint8Array }
-  | { readonly time: bigint; readonly kind: "memory"; readonly address: bigint; readonly bytes: Uint8Array }
-  | { readonly time: bigint; readonly kind: "doorbell-answer"; readonly result: number }
-  | { readonly time: bigint; readonly kind: "doorbell-signal"; readonly high: boolean }
-  | { readonly time: bigint; readonly kind: "block-complete"; readonly status: number }
-  | { readonly time: bigint; readonly kind: "nmi"; readonly cpu: number };
-
 const BLOCK_COMMANDS = ["read", "write", "flush"] as const;
 
 export class Core {
@@ -103,7 +102,15 @@ export class Core {
   /** Snapshot whose pages the memory differs from by the frames marked dirty. */
   #base: Snapshot | undefined;
   #inputs: Input[] = [];
-  #replaying = false;
+  /** Inputs to come, by time. */
+  #scheduled: Input[] = [];
+  /** An input is being applied, which has been noted as a whole. */
+  #applying = false;
+  /** Breakpoints, watchpoints and hooks. */
+  readonly instruments: Instruments = new Instruments(
+    () => this.#view,
+    (what) => this.#applyInstruments(what),
+  );
 
   private constructor(
     instance: { readonly exports: CoreExports; readonly memory: WebAssembly.Memory },
@@ -130,9 +137,15 @@ export class Core {
     check("startSeconds", options.startSeconds ?? START_2024, 0, 2 ** 33, 1);
     const wasm = options.wasm ?? (await sharedCore());
     let core: Core | undefined;
-    const instance = await instantiateCore(wasm, ramBytes, (frame, address) => {
-      return core === undefined ? 0 : core.#fetchFrame(frame, address);
-    });
+    const instance = await instantiateCore(
+      wasm,
+      ramBytes,
+      (frame, address) => (core === undefined ? 0 : core.#fetchFrame(frame, address)),
+      {
+        instruction: (cpu) => core?.instruments.instruction(cpu) ?? 0,
+        branch: (cpu, low, high) => core?.instruments.branch(cpu, low, high) ?? 0,
+      },
+    );
     core = new Core(instance, options, ramBytes, wasm);
     core.reset();
     return core;
@@ -148,6 +161,8 @@ export class Core {
     if (this.#options.ignoreTopByte) this.#view.setUint32(at.OPTIONS, at.OPTION_IGNORE_TOP_BYTE, true);
     this.#base = undefined;
     this.#inputs = [];
+    this.#scheduled = [];
+    this.instruments.apply();
   }
 
   /** Writes a loader's pieces and sets the first CPU to its entry. */
@@ -156,8 +171,48 @@ export class Core {
     this.#enter(image.entry);
   }
 
-  /** Runs at most `budget` instructions (up to 2^31 - 1; a long HLT costs one). */
+  /**
+   * Runs at most `budget` instructions (up to 2^31 - 1) of all CPUs together; a long HLT costs one. Inputs that are
+   * scheduled enter at their times.
+   */
   run(budget: number): Exit {
+    return this.#run(budget, NEVER);
+  }
+
+  /** Executes one instruction, or delivers one exception or interrupt. */
+  step(): Exit {
+    const exit = this.run(1);
+    return exit.kind === "budget" ? { kind: "step" } : exit;
+  }
+
+  /**
+   * Runs until guest time `time`, or until the instruction at `address` is next, at most `budget` instructions
+   * (default 1e9). Exits `budget` at the time, `breakpoint` at the address.
+   */
+  runUntil(until: { readonly time?: bigint; readonly address?: bigint; readonly budget?: number }): Exit {
+    const { time = NEVER, address, budget = 1e9 } = until;
+    using _breakpoint = address === undefined ? undefined : this.instruments.breakpoint(address);
+    return this.#run(budget, time);
+  }
+
+  #run(budget: number, stopAt: bigint): Exit {
+    for (let left = budget; ; ) {
+      const next = this.#scheduled[0];
+      const stop = next !== undefined && next.time < stopAt ? next.time : stopAt;
+      this.#view.setBigUint64(at.STOP_AT, stop, true);
+      const before = this.time;
+      const exit = this.#slice(left);
+      const isDue = next !== undefined && this.time >= next.time;
+      if (isDue) {
+        this.#scheduled.shift();
+        this.inject(next);
+      }
+      left -= Math.max(1, Number(this.time - before));
+      if (!isDue || exit.kind !== "budget" || left <= 0) return exit;
+    }
+  }
+
+  #slice(budget: number): Exit {
     let reason: number;
     try {
       reason = this.#exports.run(budget);
@@ -180,10 +235,7 @@ export class Core {
   /** Registers of a CPU; by default of the one that ran last. */
   registers(which?: number): Registers {
     const active = this.#view.getUint32(at.ACTIVE, true);
-    const cpu = which ?? active;
-    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= this.cpus) {
-      throw new CrashlabError("bad-option", `expected a CPU from 0 to ${this.cpus - 1}, found ${cpu}`);
-    }
+    const cpu = this.#cpu(which);
     const block = cpu === active ? at.CPU : at.PARKED + cpu * at.CPU_SIZE;
     const stored = this.#view.getBigUint64(at.FLAGS + block - at.CPU, true);
     return readRegisters(
@@ -193,16 +245,25 @@ export class Core {
     );
   }
 
-  /** Sets a register of the active CPU. */
-  setRegister(name: GeneralRegister | SystemRegister | "rflags", value: bigint): void {
-    if (name === "rflags") this.#exports.setRflags(value);
-    else this.#view.setBigUint64(registerAddress(name), BigInt.asUintN(64, value), true);
-    this.#exports.flushTlb();
-    this.#exports.selectMode();
+  /** Sets a register of a CPU; by default of the one that ran last. */
+  setRegister(name: RegisterName, value: bigint, which?: number): void {
+    const cpu = this.#cpu(which);
+    this.#note({ kind: "register", cpu, name, value });
+    this.#on(cpu, () => {
+      if (name === "rflags") this.#exports.setRflags(value);
+      else this.#view.setBigUint64(registerAddress(name), BigInt.asUintN(64, value), true);
+      if (PAGING_REGISTERS.has(name)) this.#exports.flushTlb();
+    });
   }
 
-  /** Sets a segment register of the active CPU with its hidden part. */
-  setSegment(name: SegmentRegister, segment: SegmentState): void {
+  /** Sets a segment register with its hidden part. */
+  setSegment(name: SegmentRegister, segment: SegmentState | Segment, which?: number): void {
+    const cpu = this.#cpu(which);
+    this.#note({ kind: "segment", cpu, name, segment: { ...segment, base: BigInt(segment.base) } });
+    this.#on(cpu, () => this.#setSegment(name, segment));
+  }
+
+  #setSegment(name: SegmentRegister, segment: SegmentState | Segment): void {
     const base = at.SEGMENTS + SEGMENT_REGISTERS.indexOf(name) * at.SEGMENT_SIZE;
     this.#view.setUint32(base, segment.selector, true);
     this.#view.setUint32(base + 4, segment.attributes, true);
@@ -212,18 +273,50 @@ export class Core {
   }
 
   /** Sets only the base of FS or GS, as the MSRs do. */
-  setSegmentBase(name: "fs" | "gs", base: bigint): void {
-    const segment = at.SEGMENTS + SEGMENT_REGISTERS.indexOf(name) * at.SEGMENT_SIZE;
-    this.#view.setBigUint64(segment + 8, base, true);
+  setSegmentBase(name: "fs" | "gs", base: bigint, which?: number): void {
+    const cpu = this.#cpu(which);
+    this.setSegment(name, { ...this.registers(cpu).segments[name], base }, cpu);
   }
 
-  /** The x87 and SSE state of the active CPU. */
+  /** The privilege level of a CPU, where it is to differ from what CS says. */
+  setPrivilege(level: number, which?: number): void {
+    this.#on(this.#cpu(which), () => this.#view.setUint32(at.CPL, level & 3, true));
+  }
+
+  /** The x87 and SSE state of a CPU; by default of the one that ran last. */
+  fpuOf(which?: number): FpuState {
+    return this.#on(this.#cpu(which), () => readFpu(this.#view));
+  }
+
+  setFpu(state: FpuState, which?: number): void {
+    const cpu = this.#cpu(which);
+    this.#note({ kind: "fpu", cpu, state });
+    this.#on(cpu, () => writeFpu(this.#view, state));
+  }
+
+  /** The x87 and SSE state of the CPU that ran last. */
   get fpu(): FpuState {
     return readFpu(this.#view);
   }
 
   set fpu(state: FpuState) {
-    writeFpu(this.#view, state);
+    this.setFpu(state);
+  }
+
+  #cpu(which: number | undefined): number {
+    const cpu = which ?? this.#view.getUint32(at.ACTIVE, true);
+    if (Number.isInteger(cpu) && cpu >= 0 && cpu < this.cpus) return cpu;
+    throw new CrashlabError("bad-option", `expected a CPU from 0 to ${this.cpus - 1}, found ${cpu}`);
+  }
+
+  /** Does something with a CPU in the active block. */
+  #on<T>(cpu: number, act: () => T): T {
+    const active = this.#view.getUint32(at.ACTIVE, true);
+    this.#exports.activate(cpu);
+    const result = act();
+    this.#exports.selectMode();
+    this.#exports.activate(active);
+    return result;
   }
 
   /** Guest-physical memory; pages never touched are zero. Throws `bad-address` outside memory. */
@@ -243,7 +336,7 @@ export class Core {
   /** Writes guest-physical memory. Throws `bad-address` outside memory. */
   writePhysical(address: bigint, bytes: Uint8Array): void {
     const start = this.#checkRange(address, bytes.length);
-    this.#note({ time: this.time, kind: "memory", address, bytes: bytes.slice() });
+    this.#note({ kind: "memory", address, bytes: bytes.slice() });
     this.#writePages(start, bytes);
   }
 
@@ -317,7 +410,7 @@ export class Core {
     const count = Math.min(bytes.length, at.RX_RING_SIZE - ((head - tail) >>> 0));
     if (count === 0) return 0;
     const taken = bytes.slice(0, count);
-    this.#note({ time: this.time, kind: "serial", port, bytes: taken });
+    this.#note({ kind: "serial", port, bytes: taken });
     const ring = at.UART_RX_RINGS + port * at.RX_RING_SIZE;
     taken.forEach((byte, index) => {
       this.#bytes[ring + ((head + index) % at.RX_RING_SIZE)] = byte;
@@ -329,32 +422,103 @@ export class Core {
 
   /** Result of the last ring of the doorbell. */
   answerDoorbell(result: number): void {
-    this.#note({ time: this.time, kind: "doorbell-answer", result });
+    this.#note({ kind: "doorbell-answer", result });
     this.#exports.doorbellAnswer(result);
   }
 
   /** Raises or lowers the doorbell's interrupt: the host has something to be fetched. */
   signalDoorbell(high: boolean): void {
-    this.#note({ time: this.time, kind: "doorbell-signal", high });
+    this.#note({ kind: "doorbell-signal", high });
     this.#exports.doorbellSignal(high ? 1 : 0);
   }
 
   /** Attaches a disk of whole 512-byte sectors; 0 detaches. */
   attachBlock(sectors: bigint): void {
+    this.#note({ kind: "block-attach", sectors });
     this.#exports.blockAttach(sectors);
   }
 
   /** The block request has been served. */
   completeBlock(status: "ok" | "io-error"): void {
     const code = status === "ok" ? 0 : 2;
-    this.#note({ time: this.time, kind: "block-complete", status: code });
+    this.#note({ kind: "block-complete", status: code });
     this.#exports.blockComplete(code);
   }
 
   /** A non-maskable interrupt for a CPU. */
   nmi(cpu = 0): void {
-    this.#note({ time: this.time, kind: "nmi", cpu });
+    this.#note({ kind: "nmi", cpu: this.#cpu(cpu) });
     this.#exports.cpuNmi(cpu);
+  }
+
+  /** A machine-check exception, reported in a bank of the CPU. Without CR4.MCE the processor shuts down. */
+  machineCheck(cpu: number, check: MachineCheck): void {
+    this.#note({ kind: "machine-check", cpu: this.#cpu(cpu), check });
+    const { bank = 0, status, address = 0n, misc = 0n, restartable = true } = check;
+    if (bank !== 0 && bank !== 1)
+      throw new CrashlabError("bad-option", `expected bank 0 or 1, found ${bank}`);
+    this.#on(cpu, () => {
+      const set = (where: number, value: bigint): void =>
+        this.#view.setBigUint64(where, BigInt.asUintN(64, value), true);
+      const registers = at.MC_BANKS + bank * 32;
+      set(registers + 8, status | (1n << 63n));
+      set(registers + 16, address);
+      set(registers + 24, misc);
+      set(at.MCG_STATUS, MCG_IN_PROGRESS | (restartable ? MCG_RESTARTABLE : 0n));
+      this.#view.setUint32(at.MC_PENDING, 1, true);
+    });
+  }
+
+  /** An interrupt that no controller has asked for; it is taken when the CPU allows interrupts. */
+  raiseVector(cpu: number, vector: number): void {
+    check("vector", vector, 0, 255, 1);
+    this.#note({ kind: "vector", cpu: this.#cpu(cpu), vector });
+    this.#on(cpu, () => this.#view.setUint32(at.INJECTED, vector + 1, true));
+  }
+
+  /** Breaks an interrupt line (0 to 23), or heals it. */
+  setLineFault(line: number, fault: LineFault): void {
+    check("line", line, 0, 23, 1);
+    this.#note({ kind: "line", line, fault });
+    const edges = fault.kind === "healthy" ? 0 : (fault.edges ?? ENDLESS);
+    const nanoseconds = fault.kind === "delay" || fault.kind === "storm" ? fault.nanoseconds : 1;
+    check("edges", edges, 0, ENDLESS, 1);
+    check("nanoseconds", nanoseconds, 1, 2 ** 52, 1);
+    this.#exports.setLineFault(line, LINE_FAULTS.indexOf(fault.kind), edges, BigInt(nanoseconds));
+  }
+
+  /** Keeps a CPU from executing anything, or lets it go on. */
+  freeze(cpu: number, frozen: boolean): void {
+    const bit = 1 << this.#cpu(cpu);
+    this.#note({ kind: "freeze", cpu, frozen });
+    const before = this.#view.getUint32(at.FROZEN, true);
+    this.#view.setUint32(at.FROZEN, frozen ? before | bit : before & ~bit, true);
+  }
+
+  /** Turns one bit of guest-physical memory round, as a defective memory does. */
+  flipBit(address: bigint, bit: number): void {
+    check("bit", bit, 0, 7, 1);
+    const [byte = 0] = this.readPhysical(address, 1);
+    this.#note({ kind: "flip", address, bit });
+    this.#writePages(Number(address), Uint8Array.of(byte ^ (1 << bit)));
+  }
+
+  /** Does at once what the action says; it is noted among the inputs. */
+  inject(action: Action): void {
+    this.#note(action);
+    const outer = this.#applying;
+    this.#applying = true;
+    try {
+      this.#apply(action);
+    } finally {
+      this.#applying = outer;
+    }
+  }
+
+  /** The same at a guest time: before the first instruction that begins then or later. */
+  schedule(time: bigint, action: Action): void {
+    const after = this.#scheduled.findIndex((each) => each.time > time);
+    this.#scheduled.splice(after < 0 ? this.#scheduled.length : after, 0, { ...action, time });
   }
 
   /** Exceptions of these vectors (0-31) in ring 0 end a run. */
@@ -456,6 +620,8 @@ export class Core {
     this.#view.setUint32(at.LAZY_FRAMES, 1, true);
     this.#base = snapshot;
     this.#inputs = [];
+    this.#scheduled = [];
+    this.instruments.apply();
     this.#tlbParts().forEach(({ data, fetch }, cpu) => {
       const start = cpu * TLBS_SIZE;
       data.set(snapshot.tlbs.subarray(start, start + data.length));
@@ -516,27 +682,12 @@ export class Core {
     return this.#inputs;
   }
 
-  /** Runs to a guest time while feeding recorded inputs at their times. */
+  /** Runs to a guest time while recorded inputs enter at their times. What the guest asks of the host is in them. */
   replay(inputs: readonly Input[], until: bigint): Exit {
-    this.#replaying = true;
-    try {
-      let exit: Exit = { kind: "budget" };
-      for (const input of inputs) {
-        exit = this.#runUntil(input.time);
-        this.#apply(input);
-      }
-      exit = this.#runUntil(until);
-      return exit;
-    } finally {
-      this.#replaying = false;
-    }
-  }
-
-  #runUntil(time: bigint): Exit {
+    for (const input of inputs) this.schedule(input.time, input);
     let exit: Exit = { kind: "budget" };
-    while (this.time < time) {
-      const left = time - this.time;
-      exit = this.run(Number(left < 1_000_000n ? left : 1_000_000n));
+    while (this.time < until || this.#isDue()) {
+      exit = this.#run(1_000_000, until);
       if (exit.kind === "halted" || exit.kind === "triple-fault" || exit.kind === "idle") break;
       this.takeOutput(0);
       this.takeOutput(1);
@@ -544,31 +695,74 @@ export class Core {
     return exit;
   }
 
-  #apply(input: Input): void {
-    switch (input.kind) {
+  #isDue(): boolean {
+    const [next] = this.#scheduled;
+    if (next === undefined || next.time > this.time) return false;
+    this.#scheduled.shift();
+    this.inject(next);
+    return true;
+  }
+
+  #apply(action: Action): void {
+    switch (action.kind) {
       case "serial":
-        this.feedInput(input.port, input.bytes);
+        this.feedInput(action.port, action.bytes);
         return;
       case "memory":
-        this.writePhysical(input.address, input.bytes);
+        this.writePhysical(action.address, action.bytes);
+        return;
+      case "flip":
+        this.flipBit(action.address, action.bit);
+        return;
+      case "register":
+        this.setRegister(action.name, action.value, action.cpu);
+        return;
+      case "segment":
+        this.setSegment(action.name, action.segment, action.cpu);
+        return;
+      case "fpu":
+        this.setFpu(action.state, action.cpu);
         return;
       case "doorbell-answer":
-        this.answerDoorbell(input.result);
+        this.answerDoorbell(action.result);
         return;
       case "doorbell-signal":
-        this.signalDoorbell(input.high);
+        this.signalDoorbell(action.high);
+        return;
+      case "block-attach":
+        this.attachBlock(action.sectors);
         return;
       case "block-complete":
-        this.#exports.blockComplete(input.status);
+        this.#exports.blockComplete(action.status);
         return;
       case "nmi":
-        this.nmi(input.cpu);
+        this.nmi(action.cpu);
+        return;
+      case "machine-check":
+        this.machineCheck(action.cpu, action.check);
+        return;
+      case "vector":
+        this.raiseVector(action.cpu, action.vector);
+        return;
+      case "line":
+        this.setLineFault(action.line, action.fault);
+        return;
+      case "freeze":
+        this.freeze(action.cpu, action.frozen);
         return;
     }
   }
 
-  #note(input: Input): void {
-    if (!this.#replaying) this.#inputs.push(input);
+  #applyInstruments(what: "code" | "data" | "hooks"): void {
+    this.#refresh();
+    this.instruments.apply();
+    if (what === "code") this.#exports.tracesReset();
+    if (what === "data") this.#exports.flushAllTlbs();
+  }
+
+  #note(action: Action): void {
+    if (!this.#applying && this.#options.recordInputs !== false)
+      this.#inputs.push({ ...action, time: this.time });
   }
 
   #exitOf(reason: number): Exit {
@@ -596,6 +790,11 @@ export class Core {
         return { kind: "reset" };
       case at.EXIT_OUTPUT:
         return { kind: "output" };
+      case at.EXIT_WATCHPOINT: {
+        const watchpoint = this.instruments.watchpointAt(Number(detail >> 1n));
+        if (watchpoint === undefined) break;
+        return { kind: "watchpoint", watchpoint, access: (detail & 1n) === 0n ? "read" : "write" };
+      }
       case at.EXIT_STEP:
         return { kind: "step" };
       case at.EXIT_PVPANIC:
@@ -640,10 +839,10 @@ export class Core {
     this.#view.setUint32(at.GDT_LIMIT, entry.gdt.limit, true);
     set(at.IDT_BASE, entry.idt.base);
     this.#view.setUint32(at.IDT_LIMIT, entry.idt.limit, true);
-    this.setSegment("cs", entry.cs);
+    this.#setSegment("cs", entry.cs);
     this.#view.setUint32(at.CPL, entry.cs.selector & 3, true);
-    for (const name of ["ds", "es", "ss", "fs", "gs"] as const) this.setSegment(name, entry.data);
-    this.setSegment("tr", entry.tr);
+    for (const name of ["ds", "es", "ss", "fs", "gs"] as const) this.#setSegment(name, entry.data);
+    this.#setSegment("tr", entry.tr);
     this.#exports.setRflags(2n);
     this.#exports.flushTlb();
     this.#exports.selectMode();
@@ -708,6 +907,13 @@ export class Core {
 }
 
 const FRAME_DIRTY = 2;
+const NEVER = (1n << 64n) - 1n;
+const ENDLESS = 0xffffffff;
+const MCG_RESTARTABLE = 1n;
+const MCG_IN_PROGRESS = 4n;
+const LINE_FAULTS = ["healthy", "drop", "delay", "storm"] as const;
+/** Setting these changes what addresses mean. */
+const PAGING_REGISTERS: ReadonlySet<string> = new Set(["cr0", "cr3", "cr4", "efer"]);
 const TOP_BYTE = 0xffn << 56n;
 const KERNEL_BITS = 0x1ffn << 47n;
 /** 2024-01-01T00:00:00Z */

@@ -33,7 +33,23 @@ export type SystemRegister =
   | "fmask"
   | "kernelGsBase"
   | "gdtBase"
-  | "idtBase";
+  | "gdtLimit"
+  | "idtBase"
+  | "idtLimit"
+  | "dr0"
+  | "dr1"
+  | "dr2"
+  | "dr3"
+  | "dr6"
+  | "dr7"
+  | "cstar"
+  | "sysenterCs"
+  | "sysenterEsp"
+  | "sysenterEip"
+  | "pat"
+  | "tscOffset"
+  | "tscAux"
+  | "xcr0";
 
 const SYSTEM_REGISTERS: { readonly [name in SystemRegister]: number } = {
   rip: at.RIP,
@@ -47,7 +63,23 @@ const SYSTEM_REGISTERS: { readonly [name in SystemRegister]: number } = {
   fmask: at.FMASK,
   kernelGsBase: at.KERNEL_GS_BASE,
   gdtBase: at.GDT_BASE,
+  gdtLimit: at.GDT_LIMIT,
   idtBase: at.IDT_BASE,
+  idtLimit: at.IDT_LIMIT,
+  dr0: at.DR,
+  dr1: at.DR + 8,
+  dr2: at.DR + 16,
+  dr3: at.DR + 24,
+  dr6: at.DR + 48,
+  dr7: at.DR + 56,
+  cstar: at.CSTAR,
+  sysenterCs: at.SYSENTER_CS,
+  sysenterEsp: at.SYSENTER_ESP,
+  sysenterEip: at.SYSENTER_EIP,
+  pat: at.PAT,
+  tscOffset: at.TSC_OFFSET,
+  tscAux: at.TSC_AUX,
+  xcr0: at.XCR0,
 };
 
 export const SEGMENT_REGISTERS = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"] as const;

@@ -20,6 +20,7 @@ export interface CoreExports extends Record<string, unknown> {
   setRflags(value: bigint): void;
   stateHash(): bigint;
   cpuNmi(cpu: number): void;
+  setLineFault(line: number, kind: number, count: number, nanoseconds: bigint): void;
   portRead(port: number, size: number): number;
   portWrite(port: number, size: number, value: number): void;
   mmioRead(physical: bigint, size: number): bigint;
@@ -33,6 +34,12 @@ export interface CoreExports extends Record<string, unknown> {
   acknowledgeInterrupt(): number;
   nextDeadline(): bigint;
   runDueEvents(): void;
+}
+
+/** What the core calls for every instruction or branch while hooks are set; 1 ends the run. */
+export interface CoreHooks {
+  readonly instruction: (cpu: number) => number;
+  readonly branch: (cpu: number, fromLow: number, fromHigh: number) => number;
 }
 
 export interface CoreInstance {
@@ -59,6 +66,7 @@ export async function instantiateCore(
   bytes: Uint8Array<ArrayBuffer>,
   ramBytes: number,
   fetchFrame: (frame: number, address: number) => number,
+  hooks: CoreHooks = { instruction: () => 0, branch: () => 0 },
 ): Promise<CoreInstance> {
   const maximum = Math.min(65536, Math.ceil((FRAMES + ramBytes) / WASM_PAGE) + 64);
   let memory: WebAssembly.Memory;
@@ -80,6 +88,7 @@ export async function instantiateCore(
   const result = await load<CoreExports>(await compile(bytes), {
     env: { memory, abort },
     frames: { fetchFrame },
+    instruments: { instruction: hooks.instruction, branch: hooks.branch },
   });
   // The loader's own wrappers cost four times a plain call.
   const exports = result.instance.exports as unknown as CoreExports;

@@ -3,7 +3,8 @@
  * shows was done by the guest.
  */
 import { loadGuest } from "#assets";
-import { Core, type ExceptionRecord, type Exit, type Input } from "../core/core.ts";
+import { Core, type ExceptionRecord, type Exit } from "../core/core.ts";
+import type { Input } from "../core/input.ts";
 import type { Registers } from "../core/registers.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { CrashlabError } from "../error.ts";
@@ -423,6 +424,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       case "pvpanic":
       case "step":
       case "breakpoint":
+      case "watchpoint":
       case "exception":
         return;
       case "doorbell":

@@ -61,7 +61,11 @@ export class VectorRunner {
   }
 
   static async create(set: VectorSet, wasm?: Uint8Array<ArrayBuffer>): Promise<VectorRunner> {
-    const core = await Core.create({ ramBytes: RAM, ...(wasm === undefined ? {} : { wasm }) });
+    const core = await Core.create({
+      ramBytes: RAM,
+      recordInputs: false,
+      ...(wasm === undefined ? {} : { wasm }),
+    });
     return new VectorRunner(core, set);
   }
 

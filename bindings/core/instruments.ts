@@ -1,0 +1,124 @@
+/**
+ * What watches a machine without the guest noticing: breakpoints, watchpoints, hooks for every instruction or
+ * branch. None costs anything while it is not set. They survive restore() and are not part of snapshots.
+ */
+import { CrashlabError } from "../error.ts";
+import * as at from "./layout.ts";
+
+/** Memory to be watched, by linear address. */
+export interface Watchpoint {
+  readonly address: bigint;
+  /** Bytes, from 1. Default 1. */
+  readonly size?: number;
+  /** Default `write`. */
+  readonly access?: "read" | "write" | "any";
+}
+
+/** Called before an instruction executes. `"stop"` ends the run before it. */
+export type InstructionHook = (cpu: number, rip: bigint) => "stop" | undefined;
+/** Called after control went elsewhere than to the next instruction: jumps, calls, returns, system calls. */
+export type BranchHook = (cpu: number, from: bigint, to: bigint) => "stop" | undefined;
+
+const ACCESS = { write: 1, read: 2, any: 3 } as const;
+
+export class Instruments {
+  readonly #view: () => DataView;
+  readonly #changed: (what: "code" | "data" | "hooks") => void;
+  readonly #breakpoints = new Map<symbol, bigint>();
+  readonly #watchpoints = new Map<symbol, Watchpoint>();
+  readonly #instruction = new Map<symbol, InstructionHook>();
+  readonly #branch = new Map<symbol, BranchHook>();
+
+  constructor(view: () => DataView, changed: (what: "code" | "data" | "hooks") => void) {
+    this.#view = view;
+    this.#changed = changed;
+  }
+
+  /** Ends runs before the instruction at this linear address, with exit `breakpoint`. At most 64. */
+  breakpoint(address: bigint): Disposable {
+    if (this.#breakpoints.size >= at.BREAK_LIMIT) throw tooMany("breakpoints", at.BREAK_LIMIT);
+    return this.#add("code", this.#breakpoints, BigInt.asUintN(64, address));
+  }
+
+  /** Ends runs behind an instruction that touches this memory, with exit `watchpoint`. At most 32. */
+  watchpoint(watchpoint: Watchpoint): Disposable {
+    const { size = 1, access = "write" } = watchpoint;
+    if (!Number.isSafeInteger(size) || size < 1 || !(access in ACCESS)) {
+      throw new CrashlabError(
+        "bad-option",
+        `expected a size from 1 and access read, write or any, found ${size} and "${String(access)}"`,
+      );
+    }
+    if (this.#watchpoints.size >= at.WATCH_LIMIT) throw tooMany("watchpoints", at.WATCH_LIMIT);
+    return this.#add("data", this.#watchpoints, watchpoint);
+  }
+
+  onInstruction(hook: InstructionHook): Disposable {
+    return this.#add("hooks", this.#instruction, hook);
+  }
+
+  onBranch(hook: BranchHook): Disposable {
+    return this.#add("hooks", this.#branch, hook);
+  }
+
+  /** The watchpoint that an exit names. */
+  watchpointAt(index: number): Watchpoint | undefined {
+    return [...this.#watchpoints.values()][index];
+  }
+
+  /** The core calls: an instruction is about to execute. */
+  instruction(cpu: number): number {
+    const rip = this.#view().getBigUint64(at.RIP, true);
+    let stop = 0;
+    for (const hook of this.#instruction.values()) if (hook(cpu, rip) === "stop") stop = 1;
+    return stop;
+  }
+
+  /** The core calls: control has gone from here to RIP. */
+  branch(cpu: number, low: number, high: number): number {
+    const from = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+    const to = this.#view().getBigUint64(at.RIP, true);
+    let stop = 0;
+    for (const hook of this.#branch.values()) if (hook(cpu, from, to) === "stop") stop = 1;
+    return stop;
+  }
+
+  /** Writes everything that is set into the core's memory. */
+  apply(): void {
+    const view = this.#view();
+    let place = at.BREAK_LIST;
+    for (const address of this.#breakpoints.values()) {
+      view.setBigUint64(place, address, true);
+      place += 8;
+    }
+    place = at.WATCH_LIST;
+    for (const { address, size = 1, access = "write" } of this.#watchpoints.values()) {
+      view.setBigUint64(place, BigInt.asUintN(64, address), true);
+      view.setBigUint64(place + 8, BigInt(size), true);
+      view.setUint32(place + 16, ACCESS[access], true);
+      place += 24;
+    }
+    view.setUint32(at.BREAK_COUNT, this.#breakpoints.size, true);
+    view.setUint32(at.WATCH_COUNT, this.#watchpoints.size, true);
+    view.setUint32(at.SKIPPING, 0, true);
+    view.setUint32(at.HOOK_STOPPED, 0, true);
+    const hooks =
+      (this.#instruction.size > 0 ? at.HOOK_INSTRUCTION : 0) | (this.#branch.size > 0 ? at.HOOK_BRANCH : 0);
+    view.setUint32(at.HOOKS, hooks, true);
+  }
+
+  #add<T>(what: "code" | "data" | "hooks", list: Map<symbol, T>, item: T): Disposable {
+    const key = Symbol();
+    list.set(key, item);
+    this.#changed(what);
+    return {
+      [Symbol.dispose]: (): void => {
+        if (list.delete(key)) this.#changed(what);
+      },
+    };
+  }
+}
+
+function tooMany(what: string, limit: number): CrashlabError {
+  return new CrashlabError("bad-option", `expected at most ${limit} ${what}, found one more; remove some`);
+}
