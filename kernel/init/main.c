@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/printk_ringbuffer.h>
 #include <linux/sched.h>
+#include <linux/set_memory.h>
 
 #define LINUX_COMPILE "(builder@crashlab) (" COMPILER ")"
 #define COMPILER __VERSION__
@@ -144,6 +145,8 @@ static int kernel_init(void *unused)
 
 	for (initcall_t *fn = __initcall_start; fn < __initcall_end; fn++)
 		do_one_initcall(*fn);
+	free_initmem();
+	mark_rodata_ro();
 	console = filp_open("/dev/console", O_RDWR, 0);
 	if (IS_ERR(console))
 		pr_err("Warning: unable to open an initial console.\n");

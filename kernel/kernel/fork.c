@@ -127,6 +127,17 @@ struct task_struct *find_task_by_vpid(pid_t nr)
 	return pid && pid->tasks[PIDTYPE_PID].first ? container_of(pid->tasks[PIDTYPE_PID].first, struct task_struct, pid_links[PIDTYPE_PID]) : NULL;
 }
 
+/* Each task's own, with a zero byte that ends strings; not secret, since the same boot must give the same bytes. */
+static unsigned long stack_canary_of(const struct task_struct *t)
+{
+	static unsigned long forks;
+	unsigned long x = (unsigned long)t->stack + ++forks * 0x9e3779b97f4a7c15;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return (x ^ x >> 31) & ~0xffUL;
+}
+
 /* A new task: a copy of the caller's program (regs), or a kernel thread (fn). */
 static noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *), void *arg)
 {
@@ -141,6 +152,7 @@ static noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)
 	if (!t->stack)
 		goto fail;
 	*(unsigned long *)t->stack = STACK_END_MAGIC;
+	t->stack_canary = stack_canary_of(t);
 	if (!fn) {
 		t->mm = dup_mm(current->mm);
 		if (!t->mm)

@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/set_memory.h>
 #include <linux/syscalls.h>
 
 struct elf64_hdr { u8 e_ident[16]; u16 e_type, e_machine; u32 e_version; u64 e_entry, e_phoff, e_shoff; u32 e_flags; u16 e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx; };
@@ -42,6 +43,7 @@ struct load_info {
 	unsigned int symtab, strtab, modinfo;
 	unsigned long address[MAX_SECTIONS];	/* where each section lies in the module's memory */
 	size_t core_size, text_size, symbols_at, strings_at;
+	size_t end[4];				/* of text, constants, constants after init, data */
 };
 
 /* Every offset of the file is inside the file from here on. */
@@ -119,7 +121,11 @@ static const char *get_modinfo(const struct load_info *info, const char *tag)
 /* Text first, then read-only data, then data; then what kallsyms needs. */
 static void layout_sections(struct load_info *info)
 {
-	static const unsigned long order[][2] = { { SHF_EXECINSTR, 0 }, { 0, SHF_EXECINSTR | SHF_WRITE }, { SHF_WRITE, SHF_EXECINSTR } };
+	/* flags that a section has and has not; what its initcall may still write comes before the data */
+	static const struct { unsigned long with, without; bool ro_after_init; } order[] = {
+		{ SHF_EXECINSTR, 0, false }, { 0, SHF_EXECINSTR | SHF_WRITE, false },
+		{ SHF_WRITE, SHF_EXECINSTR, true }, { SHF_WRITE, SHF_EXECINSTR, false },
+	};
 	struct elf64_shdr *symbols = &info->sections[info->symtab], *strings = &info->sections[info->strtab];
 	size_t at = 0;
 
@@ -127,7 +133,8 @@ static void layout_sections(struct load_info *info)
 		for (int i = 1; i < info->hdr->e_shnum; i++) {
 			struct elf64_shdr *s = &info->sections[i];
 
-			if (!(s->sh_flags & SHF_ALLOC) || (s->sh_flags & order[pass][0]) != order[pass][0] || s->sh_flags & order[pass][1])
+			if (!(s->sh_flags & SHF_ALLOC) || (s->sh_flags & order[pass].with) != order[pass].with || s->sh_flags & order[pass].without ||
+			    !strcmp(info->names + s->sh_name, ".data..ro_after_init") != order[pass].ro_after_init)
 				continue;
 			at = ALIGN(at, max(s->sh_addralign, 1ul));
 			info->address[i] = at;
@@ -135,6 +142,8 @@ static void layout_sections(struct load_info *info)
 		}
 		if (!pass)
 			info->text_size = at;
+		at = ALIGN(at, (size_t)PAGE_SIZE); /* each kind has its own permissions */
+		info->end[pass] = at;
 	}
 	info->symbols_at = ALIGN(at, 8UL);
 	info->strings_at = info->symbols_at + symbols->sh_size;
@@ -262,7 +271,7 @@ static int move_module(struct module *mod, struct load_info *info)
 	}
 	memcpy(base + info->symbols_at, info->image + symbols->sh_offset, symbols->sh_size);
 	memcpy(base + info->strings_at, info->image + strings->sh_offset, strings->sh_size);
-	mod->core_layout = (struct module_layout){ base, info->core_size, info->text_size, info->text_size, info->text_size };
+	mod->core_layout = (struct module_layout){ base, info->core_size, info->text_size, info->end[1], info->end[2] };
 	mod->core_kallsyms = (struct mod_kallsyms){ (Elf64_Sym *)(base + info->symbols_at), symbols->sh_size / sizeof(Elf64_Sym),
 						    base + info->strings_at, base + info->strings_at + strings->sh_size };
 	mod->kallsyms = &mod->core_kallsyms;
@@ -328,6 +337,15 @@ struct module *find_module(const char *name)
 	return NULL;
 }
 
+/* Text can be run and not written, constants only read, data not run (Linux: module_enable_ro, _nx, _x). */
+static void module_enable_protection(struct module *mod, const struct load_info *info)
+{
+	unsigned long base = (unsigned long)mod->core_layout.base;
+
+	set_memory_ro(base, info->end[1] / PAGE_SIZE);
+	set_memory_x(base, info->end[0] / PAGE_SIZE);
+}
+
 static noinline long do_init_module(struct module *mod)
 {
 	long err = mod->init ? do_one_initcall(mod->init) : 0;
@@ -336,6 +354,8 @@ static noinline long do_init_module(struct module *mod)
 		free_module(mod);
 		return err;
 	}
+	set_memory_ro((unsigned long)mod->core_layout.base + mod->core_layout.ro_size,
+		      (mod->core_layout.ro_after_init_size - mod->core_layout.ro_size) / PAGE_SIZE);
 	mod->state = MODULE_STATE_LIVE;
 	return 0;
 }
@@ -392,6 +412,7 @@ static noinline long load_module(char *image, size_t size)
 		else if (!strcmp(mod->kallsyms->strtab + symbol->st_name, "cleanup_module"))
 			mod->exit = (void (*)(void))symbol->st_value;
 	}
+	module_enable_protection(mod, info);
 	mod->state = MODULE_STATE_COMING;
 	list_add(&mod->list, &modules);
 	kfree(info);

@@ -71,7 +71,7 @@ unsigned long *pte_of(pgd_t *pgd, unsigned long addr, bool create)
 			page = mem_section ? get_zeroed_page(GFP_KERNEL) : (unsigned long)early_alloc(PAGE_SIZE);
 			if (!page)
 				return NULL;
-			*entry = __pa(page) | PAGE_KERNEL | (addr < TASK_SIZE ? _PAGE_USER : 0);
+			*entry = __pa(page) | _KERNPG_TABLE | (addr < TASK_SIZE ? _PAGE_USER : 0);
 		}
 		table = __va(*entry & PTE_PFN_MASK);
 	}
@@ -258,6 +258,15 @@ noinline void __free_pages(struct page *page, unsigned int order)
 	}
 	free_one(page, order);
 	local_irq_restore(flags);
+}
+
+void free_reserved_page(struct page *page)
+{
+	page->flags &= ~(1UL << PG_reserved);
+	page->_refcount.counter = 1;
+	zone_of(page_to_pfn(page))->managed_pages.counter++;
+	_totalram_pages.counter++;
+	__free_pages(page, 0);
 }
 
 unsigned long get_zeroed_page(gfp_t gfp)

@@ -47,7 +47,7 @@ const KERNEL: readonly string[] = [
 ];
 /** Crash points: calls in tail position are jumps, as in Linux, and undefined behaviour is reported (lib/ubsan.c). */
 const CRASH_POINTS: readonly string[] =
-  "-foptimize-sibling-calls -fsanitize=array-bounds,shift,bool,enum -fno-wrapv".split(" ");
+  "-foptimize-sibling-calls -fsanitize=array-bounds,shift,bool,enum".split(" ");
 const ASSEMBLY: readonly string[] = [...COMMON, ...INCLUDE, "-D__ASSEMBLY__", "-Wa,--fatal-warnings"];
 const USER: readonly string[] = [...C, "-Iuser", "-fno-stack-protector", "-fno-omit-frame-pointer"];
 const KERNEL_FOLDERS: readonly string[] = ["arch", "init", "kernel", "mm", "fs", "lib", "drivers"];

@@ -41,7 +41,9 @@ static inline unsigned int compound_order(struct page *page)
 #define _PAGE_PSE 0x80UL
 #define _PAGE_NX (1UL << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000UL
-#define PAGE_KERNEL 0x63UL
+/* A kernel table; a kernel page, which is not code until set_memory_x() says so. */
+#define _KERNPG_TABLE 0x63UL
+#define PAGE_KERNEL (0x63UL | _PAGE_NX)
 
 extern void *high_memory;
 extern unsigned long max_pfn, max_low_pfn, min_low_pfn;
@@ -53,6 +55,8 @@ struct page *__alloc_pages(gfp_t gfp, unsigned int order);
 const char *format_page_flags(char *buf, size_t size, unsigned long flags);
 void dump_page(struct page *page, const char *reason);
 void __free_pages(struct page *page, unsigned int order);
+/* Gives memory to the allocator that was never its own. */
+void free_reserved_page(struct page *page);
 unsigned long get_zeroed_page(gfp_t gfp);
 void free_page(unsigned long addr);
 unsigned long nr_free_pages(void);

@@ -118,6 +118,7 @@ level3_kernel_pgt:
 	.fill	510, 8, 0
 	.quad	PHYS(level2_kernel_pgt) + 0x63
 	.quad	0
+	.globl level2_ident_pgt
 level2_ident_pgt:				/* the first GiB in pages of 2 MiB */
 	.set	.Lframe, 0
 	.rept	512

@@ -13,6 +13,7 @@ struct task_struct *__switch_to(struct task_struct *prev, struct task_struct *ne
 	if (next->thread.fsbase != prev->thread.fsbase)
 		wrmsrl(MSR_FS_BASE, next->thread.fsbase);
 	this_cpu_write(current_task, next);
+	this_cpu_ptr(&fixed_percpu_data)->stack_canary = next->stack_canary;
 	this_cpu_write(cpu_current_top_of_stack, top);
 	this_cpu_ptr(&cpu_tss_rw)->x86_tss.sp0 = top;
 	if (next->mm && next->mm != prev->active_mm)

@@ -11,18 +11,18 @@ static const unsigned long rodata = 0xAA55AA55;
 static unsigned long ro_after_init __ro_after_init = 0x55AA5500;
 extern const u8 lkdtm_rodata_code[EXEC_SIZE];
 
-static noinline void do_nothing(void)
+static __used noinline void do_nothing(void)
 {
 	__asm__ volatile("");
 }
 
 /* It must lie behind do_nothing(): EXEC_SIZE bytes of that are copied about. */
-static noinline void do_overwritten(void)
+static __used noinline void do_overwritten(void)
 {
 	lk_info("do_overwritten wasn't overwritten!\n");
 }
 
-static noinline void do_almost_nothing(void)
+static __used noinline void do_almost_nothing(void)
 {
 	lk_info("do_nothing was hijacked!\n");
 }

@@ -30,6 +30,7 @@ struct cea_exception_stacks {
 };
 enum exception_stack_ordering { ESTACK_DF, ESTACK_NMI, ESTACK_DB, ESTACK_MCE, N_EXCEPTION_STACKS };
 
+DECLARE_PER_CPU(struct fixed_percpu_data, fixed_percpu_data);
 DECLARE_PER_CPU(struct tss_struct, cpu_tss_rw);
 DECLARE_PER_CPU(void *, hardirq_stack_ptr);
 DECLARE_PER_CPU(struct cea_exception_stacks *, cea_exception_stacks);
