@@ -19,7 +19,7 @@ DEFINE_PER_CPU(struct kmem_cache_cpu, slab_cpu_area[48]);
 static int slab_cpu_used;
 bool init_on_alloc, init_on_free;
 
-static void set_freepointer(struct kmem_cache *s, void *object, void *next)
+static inline __attribute__((always_inline)) void set_freepointer(struct kmem_cache *s, void *object, void *next)
 {
 	BUG_ON(object == next); /* an object freed twice in a row */
 	*(void **)((char *)object + s->offset) = next;
@@ -136,11 +136,15 @@ noinline void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
 	return slab_alloc(s, gfp, (unsigned long)__builtin_return_address(0));
 }
 
-static inline void slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
+static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
 {
-	unsigned long flags = local_irq_save();
 	struct kmem_cache_cpu *c = this_cpu_ptr(s->cpu_slab);
+	unsigned long flags;
 
+	if (page == c->page && !(s->flags & SLAB_DEBUG_FLAGS))
+		BUG_ON(object == c->freelist); /* before interrupts are off: the report must not find them so */
+	flags = local_irq_save();
+	c = this_cpu_ptr(s->cpu_slab);
 	if (unlikely(init_on_free))
 		memset(object, 0, s->object_size);
 	if (unlikely(s->flags & SLAB_DEBUG_FLAGS) && !free_debug_processing(s, page, object, addr)) {
