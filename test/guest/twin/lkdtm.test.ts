@@ -33,7 +33,7 @@ function settings(rest: readonly string[]): string[] {
 }
 
 /** What the console says while the shell of its own writes NAME. */
-export async function provoke(ready: Machine, name: string, before: readonly string[] = []): Promise<string> {
+async function provoke(ready: Machine, name: string, before: readonly string[] = []): Promise<string> {
   const machine = await ready.fork();
   for (const command of before) await machine.exec(command);
   const from = machine.consoleLog.length;

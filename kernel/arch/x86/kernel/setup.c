@@ -134,6 +134,7 @@ void cpu_init(void)
 	gdt_page[8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 | 0x890000000000ull | (base >> 24 & 0xff) << 56;
 	gdt_page[9] = base >> 32;
 	__asm__ volatile("ltr %w0" : : "r"(GDT_TSS));
+	__asm__ volatile("lldt %w0" : : "r"(0)); /* no local table: its selectors fault with their number */
 	cpuid(7, 0, r);
 	write_cr4(read_cr4() | (r[1] & 1 << 7 ? 0x100000 : 0) | (r[1] & 1 << 20 ? 0x200000 : 0));
 	cpuid(0, 0, r);
