@@ -9,19 +9,20 @@ function highWords(low: v128, high: v128): v128 {
   return v128.shuffle<i16>(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
+/** Two switches, because the compiler makes jump tables of dense ones only. */
 export function packed(opcode: u32, a: v128, b: v128): v128 {
+  return opcode < 0x80 ? interleaveOrCompare(opcode, a, b) : calculate(opcode, a, b);
+}
+
+function interleaveOrCompare(opcode: u32, a: v128, b: v128): v128 {
   switch (opcode) {
     case 0x54: // ANDPS, ANDPD
-    case 0xdb: // PAND
       return v128.and(a, b);
     case 0x55: // ANDNPS, ANDNPD
-    case 0xdf: // PANDN
       return v128.andnot(b, a);
     case 0x56: // ORPS, ORPD
-    case 0xeb: // POR
       return v128.or(a, b);
     case 0x57: // XORPS, XORPD
-    case 0xef: // PXOR
       return v128.xor(a, b);
     case 0x60: // PUNPCKLBW
       return v128.shuffle<i8>(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -55,8 +56,13 @@ export function packed(opcode: u32, a: v128, b: v128): v128 {
       return i8x16.eq(a, b);
     case 0x75: // PCMPEQW
       return i16x8.eq(a, b);
-    case 0x76: // PCMPEQD
+    default: // PCMPEQD, 0x76
       return i32x4.eq(a, b);
+  }
+}
+
+function calculate(opcode: u32, a: v128, b: v128): v128 {
+  switch (opcode) {
     case 0xd4: // PADDQ
       return i64x2.add(a, b);
     case 0xd5: // PMULLW
@@ -67,12 +73,16 @@ export function packed(opcode: u32, a: v128, b: v128): v128 {
       return i16x8.sub_sat_u(a, b);
     case 0xda: // PMINUB
       return i8x16.min_u(a, b);
+    case 0xdb: // PAND
+      return v128.and(a, b);
     case 0xdc: // PADDUSB
       return i8x16.add_sat_u(a, b);
     case 0xdd: // PADDUSW
       return i16x8.add_sat_u(a, b);
     case 0xde: // PMAXUB
       return i8x16.max_u(a, b);
+    case 0xdf: // PANDN
+      return v128.andnot(b, a);
     case 0xe0: // PAVGB
       return i8x16.avgr_u(a, b);
     case 0xe3: // PAVGW
@@ -87,12 +97,16 @@ export function packed(opcode: u32, a: v128, b: v128): v128 {
       return i16x8.sub_sat_s(a, b);
     case 0xea: // PMINSW
       return i16x8.min_s(a, b);
+    case 0xeb: // POR
+      return v128.or(a, b);
     case 0xec: // PADDSB
       return i8x16.add_sat_s(a, b);
     case 0xed: // PADDSW
       return i16x8.add_sat_s(a, b);
     case 0xee: // PMAXSW
       return i16x8.max_s(a, b);
+    case 0xef: // PXOR
+      return v128.xor(a, b);
     case 0xf4: {
       // PMULUDQ
       const low = i64x2.splat(0xffffffff);

@@ -36,7 +36,12 @@ function leastWord(b: v128): v128 {
 }
 const WORDS: u32 = <u32>memory.data(16, 16);
 
+/** Two switches, because the compiler makes jump tables of dense ones only. */
 export function packed38(opcode: u32, a: v128, b: v128): v128 {
+  return opcode < 0xdb ? calculate(opcode, a, b) : encryption(opcode, a, b);
+}
+
+function calculate(opcode: u32, a: v128, b: v128): v128 {
   switch (opcode) {
     case 0x00: // PSHUFB
       return i8x16.swizzle(a, v128.and(b, i8x16.splat(<i8>0x8f)));
@@ -104,8 +109,13 @@ export function packed38(opcode: u32, a: v128, b: v128): v128 {
       return i32x4.max_u(a, b);
     case 0x40: // PMULLD
       return i32x4.mul(a, b);
-    case 0x41: // PHMINPOSUW
+    default: // PHMINPOSUW, 0x41
       return leastWord(b);
+  }
+}
+
+function encryption(opcode: u32, a: v128, b: v128): v128 {
+  switch (opcode) {
     case 0xdb: // AESIMC
       return inverseMixColumns(b);
     case 0xdc: // AESENC
