@@ -7,6 +7,7 @@
  * - `bad-option`: an option out of range or of the wrong form
  * - `bad-address`: guest memory that does not exist or is not mapped
  * - `bad-snapshot`: a snapshot of another version, or damaged
+ * - `bad-report`: a document of crash reports that is none, or of another version
  * - `missing-asset`: a part of crashlab itself was not found (build it)
  * - `out-of-memory`: the host has no room for the guest's memory
  * - `machine-stopped`: the machine halted for good, reset or faulted where it had to run
@@ -21,6 +22,7 @@ export type CrashlabErrorCode =
   | "bad-option"
   | "bad-address"
   | "bad-snapshot"
+  | "bad-report"
   | "missing-asset"
   | "out-of-memory"
   | "machine-stopped"

@@ -7,6 +7,7 @@ import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
 import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
 import { parseCommand } from "./parse.ts";
+import { compareCommand, decodecodeCommand } from "./report.ts";
 import { vectorsCommand } from "./vectors.ts";
 
 /** Errors about what was given, as against what happened. */
@@ -17,6 +18,7 @@ const INPUT_ERRORS: ReadonlySet<string> = new Set([
   "bad-option",
   "bad-address",
   "bad-snapshot",
+  "bad-report",
   "missing-asset",
 ]);
 
@@ -33,6 +35,8 @@ const commands: readonly Command[] = [
   crashCommand(),
   faultsCommand(),
   parseCommand(),
+  compareCommand(),
+  decodecodeCommand(),
   decodeCommand(),
   faddr2lineCommand(),
   addr2lineCommand(),

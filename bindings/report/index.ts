@@ -1,4 +1,8 @@
 /** `crashlab/report`: kernel logs to crash reports. Needs no machine. */
+
+export { type Comparison, compare, type Difference } from "./compare.ts";
+export { type CodeLine, findCodes, formatCode } from "./decodecode.ts";
+export { fromDocument, type ReportDocument, toDocument } from "./document.ts";
 export {
   type CheckedLog,
   type CheckedReport,

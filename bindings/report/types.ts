@@ -1,36 +1,8 @@
 /** What the parser makes of a kernel log: plain data, ready for JSON. Addresses are bigint. */
 import type { SourceFrame } from "../symbols/table.ts";
 
-/** Version of the JSON form of a CrashReport; a new field is minor, a changed one major. */
+/** Version of the JSON form of a CrashReport and of the command's documents; a new field is minor, a changed one major. */
 export const SCHEMA_VERSION = "1.0";
-
-export type CrashKind =
-  /** A page fault, #GP or other exception in the kernel, with register dump. */
-  | "oops"
-  /** `BUG()`: kernel BUG at FILE:LINE! */
-  | "bug"
-  | "warning"
-  | "panic"
-  | "kasan"
-  | "kfence"
-  | "ubsan"
-  | "soft-lockup"
-  | "hard-lockup"
-  | "rcu-stall"
-  | "hung-task"
-  /** Scheduling while atomic, sleeping in atomic context. */
-  | "atomic-sleep"
-  | "bad-page"
-  /** SLUB's own checks: BUG kmalloc-64 (...): Redzone overwritten. */
-  | "slub"
-  | "oom"
-  | "allocation-failure"
-  /** An NMI that nobody knows or that tells of an error. */
-  | "nmi"
-  /** A machine check. */
-  | "mce"
-  /** A signal that a user process died of, as `show_unhandled_signals` prints it. */
-  | "user-fault";
 
 /** A place in code as the kernel prints it: symbol+offset/size [module]. */
 export interface CodeLocation {
@@ -103,10 +75,27 @@ export interface Problem {
   readonly message: string;
 }
 
-export interface CrashReport {
-  readonly kind: CrashKind;
-  /** One line fit for a list: what happened, and in which function. */
+/** A stack that was kept when an object was allocated or freed. */
+export interface StoredStack {
+  readonly task: number;
+  readonly cpu?: number;
+  readonly frames: readonly TraceFrame[];
+}
+
+/** What all reports have. */
+export interface ReportBase {
+  /** syzkaller's title: what happened, and in which function. */
   readonly title: string;
+  /** Other titles under which the same bug may be found. */
+  readonly altTitles: readonly string[];
+  /** syzkaller's class of crashes, such as `KASAN-USE-AFTER-FREE-READ`; "UNKNOWN" when it has none. */
+  readonly type: string;
+  /** The function that the title blames, without compiler suffixes; none when no frame was fit. */
+  readonly frame?: string;
+  /** The title cannot be trusted: no trace, no frame, or a line torn apart. */
+  readonly corrupted: boolean;
+  /** Equal for reports of the same bug: kind, type and the first frames, without addresses and names of tasks. */
+  readonly dedupeKey: string;
   /** The report's first line as the kernel printed it. */
   readonly headline: string;
   /** First and last line in the log, from 1. */
@@ -123,7 +112,8 @@ export interface CrashReport {
   readonly taint: readonly TaintFlag[];
   readonly release?: string;
   readonly hardware?: string;
-  /** Source position of BUG() and WARN(). */
+  readonly workqueue?: string;
+  /** Source position of BUG(), WARN(), UBSAN and sleeping functions. */
   readonly source?: { readonly file: string; readonly line: number };
   readonly fault?: Fault;
   readonly rip?: InstructionPointer;
@@ -134,4 +124,117 @@ export interface CrashReport {
   readonly modules: readonly LoadedModule[];
   /** What did not fit; the report holds everything that did. */
   readonly problems: readonly Problem[];
+  /** From 0 to 1: the share of what such a report should have that was found. */
+  readonly confidence: number;
 }
+
+/** A page fault, #GP or other exception in the kernel, with register dump. */
+export interface OopsReport extends ReportBase {
+  readonly kind: "oops";
+}
+/** `BUG()`, and checks that say BUG: without an exception. */
+export interface BugReport extends ReportBase {
+  readonly kind: "bug";
+}
+export interface WarningReport extends ReportBase {
+  readonly kind: "warning";
+  /** What WARN() was given to say. */
+  readonly message?: string;
+}
+export interface PanicReport extends ReportBase {
+  readonly kind: "panic";
+  /** Behind "not syncing: ". */
+  readonly message: string;
+}
+export interface KasanReport extends ReportBase {
+  readonly kind: "kasan";
+  readonly kasan: {
+    /** use-after-free, slab-out-of-bounds, ... */
+    readonly bug: string;
+    readonly access?: "read" | "write" | "free";
+    /** Bytes of the access, as they were: up to 2^64 - 1. */
+    readonly size?: bigint;
+    readonly address?: bigint;
+    readonly allocated?: StoredStack;
+    readonly freed?: StoredStack;
+    readonly object?: { readonly address: bigint; readonly cache?: string; readonly size?: number };
+    /** Shadow bytes around the address, by the address of each row's first byte. */
+    readonly shadow: readonly {
+      readonly address: bigint;
+      readonly bytes: readonly number[];
+      readonly marked: boolean;
+    }[];
+  };
+}
+export interface KfenceReport extends ReportBase {
+  readonly kind: "kfence";
+  readonly kfence: {
+    /** out-of-bounds, use-after-free, memory corruption, invalid free, invalid */
+    readonly bug: string;
+    readonly access?: "read" | "write" | "free";
+    /** Absent where the log has a hash of it or (____ptrval____). */
+    readonly object?: { readonly index: number; readonly size?: number; readonly cache?: string };
+    readonly allocated?: StoredStack;
+    readonly freed?: StoredStack;
+  };
+}
+export interface UbsanReport extends ReportBase {
+  readonly kind: "ubsan";
+  readonly ubsan: { readonly check: string; readonly finding?: string };
+}
+export interface LockupReport extends ReportBase {
+  readonly kind: "soft-lockup" | "hard-lockup";
+  /** How long the CPU has been stuck; a hard lockup does not say. */
+  readonly seconds?: number;
+}
+export interface RcuStallReport extends ReportBase {
+  readonly kind: "rcu-stall";
+  readonly stall: { readonly flavour: string; readonly self: boolean; readonly cpus: readonly number[] };
+}
+export interface HungTaskReport extends ReportBase {
+  readonly kind: "hung-task";
+  readonly seconds: number;
+}
+export interface OomReport extends ReportBase {
+  readonly kind: "oom";
+  readonly victim?: { readonly pid: number; readonly comm: string };
+}
+export interface UserFaultReport extends ReportBase {
+  readonly kind: "user-fault";
+  /** segfault, trap divide error, general protection fault, ... */
+  readonly signal: string;
+}
+export interface OtherReport extends ReportBase {
+  readonly kind: /** Scheduling while atomic, sleeping in atomic context. */
+    | "atomic-sleep"
+    /** What lockdep finds. */
+    | "lockdep"
+    | "bad-page"
+    /** SLUB's own checks: BUG kmalloc-64 (...): Redzone overwritten. */
+    | "slub"
+    | "allocation-failure"
+    /** An NMI that nobody knows or that tells of an error. */
+    | "nmi"
+    /** A machine check. */
+    | "mce"
+    | "kcsan"
+    | "kmsan"
+    | "memory-leak";
+}
+
+export type CrashReport =
+  | OopsReport
+  | BugReport
+  | WarningReport
+  | PanicReport
+  | KasanReport
+  | KfenceReport
+  | UbsanReport
+  | LockupReport
+  | RcuStallReport
+  | HungTaskReport
+  | OomReport
+  | UserFaultReport
+  | OtherReport;
+
+export type CrashKind = CrashReport["kind"];

@@ -5,8 +5,20 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { crashlab, ROOT, runFile } from "../docs/run.ts";
 
-const COMMANDS = ["demo", "boot", "crash", "faults", "parse", "decode", "faddr2line", "addr2line"];
+const COMMANDS = [
+  "demo",
+  "boot",
+  "crash",
+  "faults",
+  "parse",
+  "compare",
+  "decodecode",
+  "decode",
+  "faddr2line",
+  "addr2line",
+];
 const VMLINUX = join(ROOT, "build/guest/vmlinux");
+const LINUX_OOPS = join(ROOT, "test/data/linux-logs/oops/debian-process-null_write.txt");
 
 let folder: string;
 const file = (name: string): string => join(folder, name);
@@ -14,6 +26,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "crashlab-cli-"));
   writeFileSync(file("text"), "no kernel, no ELF file, nothing\n".repeat(100));
   writeFileSync(file("empty"), "");
+  writeFileSync(file("json"), "{ no document");
   writeFileSync(file("cut"), readFileSync(VMLINUX).subarray(0, 100_000));
   writeFileSync(file("large"), Buffer.alloc(200 << 20));
 });
@@ -44,6 +57,8 @@ describe("usage errors end with status 2 and the usage", () => {
     [["addr2line"]],
     [["decode"]],
     [["parse", "one", "two"]],
+    [["compare", "one"]],
+    [["decodecode", "one", "two"]],
   ])("%j", async (args) => {
     const { status, stderr } = await crashlab(...args);
     expect(status).toBe(2);
@@ -72,6 +87,9 @@ const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
   ["boot --smp many", /expected cpus from 1 to 8/],
   ["boot --protocol carrier-pigeon", /expected auto, linux64, pvh or multiboot/],
   ["parse @missing", /expected a readable file/],
+  ["compare @missing @text", /expected a readable file/],
+  ["compare @json @text", /expected a JSON document of crash reports, found no JSON/],
+  ["decodecode @missing", /expected a readable file/],
   ["decode --vmlinux @text", /expected an ELF file, found something else/],
   ["decode --vmlinux @missing", /expected a readable file/],
   [`decode --vmlinux ${VMLINUX} --modules @missing`, /expected a folder of modules/],
@@ -127,7 +145,9 @@ describe("what the commands print", () => {
     );
     expect(decoded.stdout).toMatch(/ {2}vfs_read \(fs\/read_write\.c:\d+\)\n/);
     const titles = await crashlab("parse", "--titles", join(out, "console.log"));
-    expect(titles.stdout).toMatch(/^BUG: kernel NULL pointer dereference in my_driver_read\nKernel panic/);
+    expect(titles.stdout).toMatch(
+      /^BUG: unable to handle kernel NULL pointer dereference in my_driver_read\nkernel panic: /,
+    );
   });
 
   test("parse reads standard input and ends with 1 when there is nothing", async () => {
@@ -140,6 +160,44 @@ describe("what the commands print", () => {
     });
     expect(panic).toMatchObject({ status: 0 });
     expect(panic.stdout).toContain("Attempted to kill init!");
+  });
+
+  test("parse --check: nothing when the form is Linux's, else the line, what was expected and what was found", async () => {
+    const good = await crashlab("parse", "--check", LINUX_OOPS);
+    expect(good).toMatchObject({ status: 0, stdout: "" });
+    writeFileSync(file("bent"), readFileSync(LINUX_OOPS, "utf8").replace("Oops: 0002", "Oops: 2"));
+    const bent = await crashlab("parse", "--check", file("bent"));
+    expect(bent.status).toBe(1);
+    expect(bent.stdout).toMatch(/^line 10: expected Oops: 0000 .*\n +found {4}Oops: 2 \[#1\]/);
+  });
+
+  test("compare: a log with itself, with another run, with another bug", async () => {
+    expect(await crashlab("compare", LINUX_OOPS, LINUX_OOPS)).toMatchObject({
+      status: 0,
+      stdout: "= BUG: unable to handle kernel NULL pointer dereference in lab_null_write (1, 1)\n",
+    });
+    const other = LINUX_OOPS.replace("null_write", "div0");
+    const different = await crashlab("compare", LINUX_OOPS, other);
+    expect(different.status).toBe(1);
+    expect(different.stdout).toMatch(/^< BUG: .* in lab_null_write\n> divide error in lab_div0\n$/);
+    const json = await crashlab("compare", "--json", LINUX_OOPS, other);
+    expect(JSON.parse(json.stdout)).toMatchObject({ schema: "1.0", equal: false, pairs: [] });
+  });
+
+  test("compare takes what parse printed", async () => {
+    writeFileSync(file("report.json"), (await crashlab("parse", LINUX_OOPS)).stdout);
+    expect(await crashlab("compare", file("report.json"), LINUX_OOPS)).toMatchObject({ status: 0 });
+  });
+
+  test("decodecode marks the instruction that trapped; 1 when there are no bytes", async () => {
+    const { status, stdout } = await crashlab("decodecode", LINUX_OOPS);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^ {2}2a:\*\t48 c7 40 08 34 12 00 00 \tmovq {3}\$0x1234,0x8\(%rax\)\t\t<-- trapping/m,
+    );
+    const json = await crashlab("decodecode", "--json", LINUX_OOPS);
+    expect(JSON.parse(json.stdout).codes[0].instructions[0].text).toBe("movq   $0x1234,0x8(%rax)");
+    expect(await crashlab("decodecode", file("text"))).toMatchObject({ status: 1, stdout: "" });
   });
 
   test("faddr2line and addr2line: found, and 1 when not", async () => {

@@ -16,7 +16,8 @@ import { boot } from "../../bindings/index.ts";
 import { ROOT, runFile } from "./run.ts";
 
 const VMCORE_BYTES = 128 << 20;
-const documents = ["README.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)];
+const pages = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
+const documents = ["README.md", ...pages.map((name) => `docs/${name}`)];
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
 
 let folder: string;
@@ -36,7 +37,7 @@ test("the README's example, as it stands there", async () => {
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
   expect(stdout).toContain("notifier: Fatal exception\n");
   expect(stdout).toMatch(
-    /BUG: kernel NULL pointer dereference in my_driver_read at modules\/mydriver\/mydriver\.c \d+\n/,
+    /BUG: unable to handle kernel NULL pointer dereference in my_driver_read at modules\/mydriver\/mydriver\.c \d+\n/,
   );
   expect(stdout).toContain("the CPU saw CR2 = 8n\n");
   expect(statSync(join(folder, "vmcore")).size).toBeGreaterThan(VMCORE_BYTES * 0.99);
@@ -45,18 +46,25 @@ test("the README's example, as it stands there", async () => {
 /** What each example must print. */
 const EXAMPLES: { readonly [name: string]: readonly (string | RegExp)[] } = {
   "oops.ts": [
-    "BUG: kernel NULL pointer dereference in my_driver_read",
+    "BUG: unable to handle kernel NULL pointer dereference in my_driver_read",
     /RIP: my_driver_read \[mydriver\] at modules\/mydriver\/mydriver\.c:\d+/,
     /vfs_read at fs\/read_write\.c:\d+/,
     "error code 2, CR2 8",
     "tainted: 12416",
   ],
-  "panic_notifier.ts": [
-    "first: Fatal exception\nsecond: Fatal exception\nKernel panic - not syncing: Fatal exception\n",
-  ],
+  "panic_notifier.ts": ["first: Fatal exception\nsecond: Fatal exception\nkernel panic: Fatal exception\n"],
   "vmcore.ts": [/^\d{9} bytes\n$/],
   "fork.ts": ["equal: true", "the child is tainted: 12416, its parent not: 0"],
-  "parse_log.ts": ["BUG: kernel NULL pointer dereference in lab_null_write", "lab_write < vfs_write"],
+  "reports.ts": [
+    "BUG: unable to handle kernel paging request in lab_unmapped_read\nMEMORY_SAFETY_BUG lab_unmapped_read",
+    /confidence 0\.\d+:\n {2}expected register values in the report, found none/,
+    "same bug: true; differs: rip.offset",
+    /5:\*\t48 a1 68 45 23 01 00 c9 ff ff \tmovabs 0xffffc90001234568,%rax\t\t<-- trapping instruction/,
+  ],
+  "parse_log.ts": [
+    "BUG: unable to handle kernel NULL pointer dereference in lab_null_write",
+    "lab_write < vfs_write",
+  ],
 };
 
 describe("examples", () => {

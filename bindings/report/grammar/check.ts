@@ -123,6 +123,9 @@ const LIKE_A_STAMP = /^(?:<\d+>)?\[ *\d+\.\d+\]/;
 /** A user program's line that had no newline yet, in front of a stamp. */
 const GLUED = /^(?!<\d+>\[)[^[]*(?:\[(?![ \d]{4}\d\.\d{6}\] )[^[]*)*(?=\[[ \d]{4}\d\.\d{6}\] )/;
 
+/** printk cuts messages at 1024 bytes. */
+const LONGEST = 2048;
+
 interface LogPart {
   readonly messages: string[];
   /** Line numbers of the messages. */
@@ -132,7 +135,7 @@ interface LogPart {
 }
 
 function readMessages(lines: readonly string[]): { parts: LogPart[]; strays: Violation[] } {
-  const texts = lines.map((raw) => raw.replace(/\r+$/, "").replace(GLUED, ""));
+  const texts = lines.map((raw) => raw.slice(0, LONGEST).replace(/\r+$/, "").replace(GLUED, ""));
   const stamped = texts.some((text) => STAMP.test(text));
   const parts: LogPart[] = [];
   const strays: Violation[] = [];

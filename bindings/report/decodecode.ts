@@ -1,0 +1,74 @@
+/**
+ * A `Code:` line as assembly, in the layout of Linux's scripts/decodecode: all the bytes, the instruction that
+ * trapped marked, then once more from that instruction on.
+ */
+import type { Disassemble, DisassembledLine } from "../symbols/disassemble.ts";
+import { readLine } from "./lines.ts";
+import { readCode } from "./places.ts";
+import type { CodeBytes } from "./types.ts";
+
+/** A `Code:` line of a log. */
+export interface CodeLine {
+  /** From 1. */
+  readonly line: number;
+  /** The message, `Code: ...`. */
+  readonly text: string;
+  readonly code: CodeBytes;
+}
+
+/** The `Code:` lines of a log that have bytes; the second register dump of an oops is not a second one. */
+export function findCodes(log: string): CodeLine[] {
+  const found = new Map<string, CodeLine>();
+  for (const [index, raw] of log.split("\n").entries()) {
+    if (!raw.includes("Code: ")) continue;
+    const { text } = readLine(raw, index + 1);
+    const code = text.startsWith("Code: ") ? readCode(text.slice("Code: ".length)) : undefined;
+    if (code !== undefined && !found.has(text)) found.set(text, { line: index + 1, text, code });
+  }
+  return [...found.values()];
+}
+
+/** The longest instruction, in bytes (SDM 2A 2.3.11). */
+const LONGEST = 15;
+
+export function formatCode(code: CodeBytes, disassemble: Disassemble): string {
+  const bytes = Uint8Array.from(code.bytes);
+  const before = alignedTo(bytes, code.at, disassemble);
+  const lines = [
+    "All code",
+    "========",
+    ...before.map((line) => format(line, Number(line.address) === code.at)),
+  ];
+  if (code.at < 0) return lines.join("\n");
+  const rest = disassemble(bytes.subarray(code.at), 0n);
+  const title = "Code starting with the faulting instruction";
+  return [...lines, "", title, "=".repeat(title.length), ...rest.map((line) => format(line, false))].join(
+    "\n",
+  );
+}
+
+/**
+ * The bytes begin anywhere in an instruction. The first start is taken from which decoding comes to the marked
+ * byte; what stands before it is shown as bytes.
+ */
+function alignedTo(bytes: Uint8Array, at: number, disassemble: Disassemble): DisassembledLine[] {
+  for (let start = 0; start <= Math.min(at, LONGEST); start++) {
+    const lines = disassemble(bytes.subarray(start), BigInt(start));
+    if (!lines.some((line) => Number(line.address) === at)) continue;
+    const head = Array.from(bytes.subarray(0, start), (byte, index) => ({
+      address: BigInt(index),
+      bytes: Uint8Array.of(byte),
+      text: `.byte  0x${byte.toString(16)}`,
+      valid: false,
+    }));
+    return [...head, ...lines];
+  }
+  return disassemble(bytes, 0n);
+}
+
+function format({ address, bytes, text }: DisassembledLine, trapped: boolean): string {
+  const hex = Array.from(bytes, (byte) => `${byte.toString(16).padStart(2, "0")} `).join("");
+  const mark = trapped ? "*" : "";
+  const line = `${address.toString(16).padStart(4)}:${mark}\t${hex.padEnd(21)}\t${text}`;
+  return trapped ? `${line}\t\t<-- trapping instruction` : line;
+}
