@@ -128,7 +128,11 @@ export function damagedLog(
 }
 
 /** Parses, checks and writes `count` damaged logs. */
-export function fuzz(count: number, seed: number, progress: (done: number) => void = () => {}): FuzzResult {
+export function fuzz(
+  count: number,
+  seed: number,
+  progress: (done: number, failed: number) => void = () => {},
+): FuzzResult {
   const logs = referenceLogs();
   const failures: string[] = [];
   let reports = 0;
@@ -152,15 +156,15 @@ export function fuzz(count: number, seed: number, progress: (done: number) => vo
     const ms = performance.now() - start;
     if (ms > slowest.ms) slowest = { ms, case: number, name };
     if (ms > LIMIT) failures.push(`case ${number} of ${name}: ${Math.round(ms)} ms`);
-    progress(number + 1);
+    progress(number + 1, failures.length);
   }
   return { count, reports, slowest, failures };
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [count = 100_000, seed = 1] = process.argv.slice(2).map(Number);
-  const { reports, slowest, failures } = fuzz(count, seed, (done) => {
-    if (done % 10_000 === 0) console.error(`${done} of ${count}`);
+  const { reports, slowest, failures } = fuzz(count, seed, (done, failed) => {
+    if (done % 10_000 === 0) console.error(`${done} of ${count}, ${failed} failures`);
   });
   console.log(`${count} damaged logs, seed ${seed}: ${reports} reports, ${failures.length} failures`);
   console.log(`slowest: ${slowest.ms.toFixed(1)} ms, case ${slowest.case} of ${slowest.name}`);
