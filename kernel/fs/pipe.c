@@ -18,12 +18,10 @@ static ssize_t pipe_read(struct file *file, char __user *buf, size_t n, loff_t *
 	struct pipe_inode_info *pipe = file->private_data;
 	size_t done = 0;
 
-	while (pipe->head == pipe->tail) {
-		if (!pipe->writers || !n)
-			return 0;
-		if (sleep_on(&pipe->rd_wait))
-			return -EINTR;
-	}
+	if (!n)
+		return 0;
+	if (wait_event_interruptible(&pipe->rd_wait, pipe->head != pipe->tail || !pipe->writers))
+		return -EINTR;
 	while (done < n && pipe->head != pipe->tail) {
 		unsigned int at = pipe->tail % PIPE_SIZE;
 		size_t part = min(min((size_t)(pipe->head - pipe->tail), n - done), (size_t)(PIPE_SIZE - at));
@@ -51,7 +49,7 @@ static ssize_t pipe_write(struct file *file, const char __user *buf, size_t n, l
 			return done ? (ssize_t)done : -EPIPE;
 		}
 		if (!space) {
-			if (sleep_on(&pipe->wr_wait))
+			if (wait_event_interruptible(&pipe->wr_wait, pipe->head - pipe->tail < PIPE_SIZE || !pipe->readers))
 				return done ? (ssize_t)done : -EINTR;
 			continue;
 		}
@@ -78,7 +76,7 @@ static void pipe_release(struct inode *inode, struct file *file)
 		kfree(pipe);
 }
 
-static const struct file_operations pipe_operations = { .read = pipe_read, .write = pipe_write, .release = pipe_release };
+static const struct file_operations pipe_operations = { .read = pipe_read, .write = pipe_write, .release = pipe_release, .locked = true };
 
 static long do_pipe(int __user *user_fds, int flags)
 {
@@ -88,8 +86,8 @@ static long do_pipe(int __user *user_fds, int flags)
 
 	if (!pipe)
 		return -ENOMEM;
-	INIT_LIST_HEAD(&pipe->rd_wait.head);
-	INIT_LIST_HEAD(&pipe->wr_wait.head);
+	init_waitqueue_head(&pipe->rd_wait);
+	init_waitqueue_head(&pipe->wr_wait);
 	pipe->readers = pipe->writers = 1;
 	in = alloc_file(&pipe_operations, flags & O_CLOEXEC, pipe);
 	out = alloc_file(&pipe_operations, O_WRONLY | (flags & O_CLOEXEC), pipe);

@@ -2,6 +2,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/spinlock.h>
 #include <linux/syscalls.h>
 
 #define FILE_MAX (64L << 20)
@@ -78,24 +79,38 @@ ssize_t simple_read_from_buffer(char __user *to, size_t n, loff_t *pos, const vo
 	return n;
 }
 
-const struct file_operations ramfs_file_operations = { .read = ramfs_read, .write = ramfs_write };
+const struct file_operations ramfs_file_operations = { .read = ramfs_read, .write = ramfs_write, .locked = true };
 
 noinline ssize_t vfs_read(struct file *file, char __user *buf, size_t n, loff_t *pos)
 {
+	ssize_t result;
+	int depth = -1;
+
 	if ((file->f_flags & O_ACCMODE) == O_WRONLY)
 		return -EBADF;
 	if (!file->f_op->read)
 		return -EINVAL;
-	return file->f_op->read(file, buf, n, pos);
+	if (!file->f_op->locked)
+		depth = release_kernel_lock();
+	result = file->f_op->read(file, buf, n, pos);
+	reacquire_kernel_lock(depth);
+	return result;
 }
 
 noinline ssize_t vfs_write(struct file *file, const char __user *buf, size_t n, loff_t *pos)
 {
+	ssize_t result;
+	int depth = -1;
+
 	if (!(file->f_flags & O_ACCMODE))
 		return -EBADF;
 	if (!file->f_op->write)
 		return -EINVAL;
-	return file->f_op->write(file, buf, n, pos);
+	if (!file->f_op->locked)
+		depth = release_kernel_lock();
+	result = file->f_op->write(file, buf, n, pos);
+	reacquire_kernel_lock(depth);
+	return result;
 }
 
 noinline ssize_t ksys_read(unsigned int fd, char __user *buf, size_t n)
@@ -160,9 +175,17 @@ SYSCALL_DEFINE(ftruncate)
 SYSCALL_DEFINE(ioctl)
 {
 	struct file *file = fget(regs->di);
+	int depth = -1;
+	long result;
 
 	if (!file)
 		return -EBADF;
-	return file->f_op->ioctl ? file->f_op->ioctl(file, regs->si, regs->dx) : -ENOTTY;
+	if (!file->f_op->ioctl)
+		return -ENOTTY;
+	if (!file->f_op->locked)
+		depth = release_kernel_lock();
+	result = file->f_op->ioctl(file, regs->si, regs->dx);
+	reacquire_kernel_lock(depth);
+	return result;
 }
 EXPORT_SYMBOL(simple_read_from_buffer);

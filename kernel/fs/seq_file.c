@@ -4,6 +4,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/spinlock.h>
 
 #define TEXT_MAX (1UL << 20)
 
@@ -84,19 +85,21 @@ static ssize_t text_write(struct file *file, const char __user *buf, size_t n, l
 {
 	const struct text_file *f = file->f_inode->i_private;
 	char text[256];
-	int err;
+	int err, depth;
 
 	if (!f->store || n >= sizeof(text))
 		return -EINVAL;
 	if (copy_from_user(text, buf, n))
 		return -EFAULT;
 	text[n] = 0;
+	depth = release_kernel_lock(); /* what is asked for may take long or never end */
 	err = f->store(text, n, f->data);
+	reacquire_kernel_lock(depth);
 	return err ? err : (ssize_t)n;
 }
 
 static const struct file_operations text_file_operations = {
-	.open = text_open, .release = text_release, .read = seq_read, .write = text_write,
+	.open = text_open, .release = text_release, .read = seq_read, .write = text_write, .locked = true,
 };
 
 /* Directories on the way are made; `f` must stay where it is. */

@@ -11,6 +11,10 @@
 #include <linux/printk_ringbuffer.h>
 #include <linux/sched.h>
 #include <linux/set_memory.h>
+#include <linux/smp.h>
+#include <linux/interrupt.h>
+#include <linux/spinlock.h>
+#include <asm/apic.h>
 
 #define LINUX_COMPILE "(builder@crashlab) (" COMPILER ")"
 #define COMPILER __VERSION__
@@ -138,11 +142,13 @@ static int try_to_run(const char *path)
 	return kernel_execve(path, argv, envp, task_pt_regs(current));
 }
 
-static int kernel_init(void *unused)
+static noinline int kernel_init(void *unused)
 {
 	static const char *const candidates[] = { "/init", "/sbin/init", "/bin/init", "/bin/sh" };
 	struct file *console;
 
+	smp_init();
+	current->cpus_mask.bits[0] = ~0UL;
 	for (initcall_t *fn = __initcall_start; fn < __initcall_end; fn++)
 		do_one_initcall(*fn);
 	free_initmem();
@@ -174,6 +180,15 @@ static int kernel_init(void *unused)
 	panic("No working init found.  Try passing init= option to kernel.");
 }
 
+/* The boot processor's first task becomes its idle task. */
+static noinline void rest_init(void)
+{
+	kernel_clone(NULL, kernel_init, NULL);
+	kernel_clone(NULL, kthreadd, NULL);
+	schedule_idle();
+	cpu_startup_entry();
+}
+
 void start_kernel(void)
 {
 	saved_command_line = boot_command_line;
@@ -192,14 +207,14 @@ void start_kernel(void)
 	pid_init();
 	vfs_caches_init();
 	init_IRQ();
+	get_smp_config();
+	smp_prepare_cpus();
 	time_init();
+	hrtimers_init_cpu(0);
+	init_timers();
 	console_init();
 	pr_notice("Kernel command line: %s\n", saved_command_line);
 	proc_init();
 	local_irq_enable();
-	kernel_clone(NULL, kernel_init, NULL);
-	for (;;) { /* the idle task */
-		schedule();
-		__asm__ volatile("sti; hlt");
-	}
+	rest_init();
 }

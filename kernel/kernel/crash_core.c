@@ -6,6 +6,7 @@
 #include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/printk_ringbuffer.h>
+#include <linux/smp.h>
 
 struct elf_siginfo { int si_signo, si_code, si_errno; };
 struct old_timeval { long tv_sec, tv_usec; };
@@ -150,7 +151,9 @@ static int crash_save_vmcoreinfo_init(void)
 	vmcoreinfo_note[2] = 0;
 	memcpy(&vmcoreinfo_note[3], "VMCOREINFO", 11);
 	memcpy(&vmcoreinfo_note[6], vmcoreinfo_data, vmcoreinfo_size);
-	per_cpu(crash_notes, 0) = &crash_notes_store[0];
+	for (unsigned int cpu = 0; cpu < nr_cpu_ids; cpu++)
+		if (cpu_online(cpu))
+			per_cpu(crash_notes, cpu) = &crash_notes_store[cpu];
 	return 0;
 }
 core_initcall(crash_save_vmcoreinfo_init);
@@ -190,17 +193,33 @@ static void crash_setup_regs(struct pt_regs *to, struct pt_regs *from)
 	to->flags = local_save_flags();
 }
 
+/* The other CPUs stop where they are; everybody's registers are in crash_notes. */
+static noinline void machine_crash_shutdown(struct pt_regs *regs)
+{
+	local_irq_disable();
+	nmi_shootdown_cpus();
+	crash_save_cpu(regs, smp_processor_id());
+}
+
 /* Up to the jump: no crash kernel can be loaded yet, so this only leaves the registers where dumps find them. */
 noinline void __crash_kexec(struct pt_regs *regs)
 {
 	struct pt_regs fixed_regs;
 
+	if (crashing_cpu != -1) /* one crash, one set of notes */
+		return;
 	crash_setup_regs(&fixed_regs, regs);
 	crashing_cpu = smp_processor_id();
-	crash_save_cpu(&fixed_regs, crashing_cpu);
+	machine_crash_shutdown(&fixed_regs);
 }
 
+/* From an oops that will be a panic: no other CPU may get there first. */
 noinline void crash_kexec(struct pt_regs *regs)
 {
-	__crash_kexec(regs);
+	int expected = -1, cpu = smp_processor_id();
+
+	if (__atomic_compare_exchange_n(&panic_cpu.counter, &expected, cpu, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) || expected == cpu)
+		__crash_kexec(regs);
+	else
+		panic_smp_self_stop();
 }

@@ -4,8 +4,9 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
+#include <linux/spinlock.h>
 
-#define STACK_END_MAGIC 0x57AC6E9D
 #define FORK_FRAME (sizeof(struct inactive_task_frame))
 void ret_from_fork(void);
 
@@ -34,6 +35,8 @@ struct task_struct init_task = {
 	.run_list = LIST_HEAD_INIT(init_task.run_list),
 	.active_mm = &init_mm,
 	.cred = &init_cred, .real_cred = &init_cred,
+	.lock_depth = -1,
+	.cpus_mask = { { 1 } },
 	.comm = "swapper/0",
 	.fs = &init_fs, .files = &init_files, .nsproxy = &init_nsproxy,
 	.signal = &init_signals, .sighand = &init_sighand,
@@ -138,11 +141,15 @@ static unsigned long stack_canary_of(const struct task_struct *t)
 	return (x ^ x >> 31) & ~0xffUL;
 }
 
-/* A new task: a copy of the caller's program (regs), or a kernel thread (fn). */
-static noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *), void *arg)
+/* The list of all tasks, and who is whose child. Readers of the list in interrupts take it too. */
+DEFINE_RAW_SPINLOCK(tasklist_lock);
+
+/* A new task: a copy of the caller's program (regs), a kernel thread (fn), or a CPU's idle task. */
+noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *), void *arg, bool idle)
 {
 	struct task_struct *t = kzalloc(sizeof(*t), GFP_KERNEL);
 	struct inactive_task_frame *frame;
+	unsigned long irqflags;
 
 	if (!t)
 		return ERR_PTR(-ENOMEM);
@@ -153,20 +160,25 @@ static noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)
 		goto fail;
 	*(unsigned long *)t->stack = STACK_END_MAGIC;
 	t->stack_canary = stack_canary_of(t);
-	if (!fn) {
+	if (regs) {
 		t->mm = dup_mm(current->mm);
 		if (!t->mm)
 			goto fail;
 		*task_pt_regs(t) = *regs;
 		task_pt_regs(t)->ax = 0;
 	}
-	t->active_mm = t->mm ? t->mm : current->active_mm;
-	t->flags = (t->flags & ~(PF_KTHREAD | PF_IDLE)) | (fn ? PF_KTHREAD : 0);
+	t->active_mm = t->mm ? t->mm : &init_mm;
+	t->flags = (t->flags & ~(PF_KTHREAD | PF_IDLE | PF_WQ_WORKER | PF_NO_SETAFFINITY)) | (regs ? 0 : PF_KTHREAD);
+	t->lock_depth = -1;
+	t->rt_priority = 0;
+	t->nvcsw = t->nivcsw = t->last_switch_count = t->last_switch_time = 0;
+	if (!regs)
+		t->cpus_mask.bits[0] = ~0UL;
+	t->nr_cpus_allowed = __builtin_popcountl(t->cpus_mask.bits[0] & __cpu_online_mask.bits[0]);
 	t->thread_info.flags = 0;
 	t->on_cpu = t->on_rq = 0;
 	t->exit_state = t->exit_code = 0;
 	t->exit_signal = SIGCHLD;
-	t->wake_at = 0;
 	t->utime = t->stime = 0;
 	t->start_time = sched_clock();
 	t->pending.signal.sig[0] = 0;
@@ -194,13 +206,22 @@ static noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)
 	frame->r12 = (unsigned long)arg;
 	frame->ret_addr = (unsigned long)ret_from_fork;
 	t->thread.sp = (unsigned long)frame;
-	t->__state = TASK_RUNNING;
-	if (attach_pid(t))
+	t->__state = TASK_UNINTERRUPTIBLE; /* until wake_up_new_task() */
+	if (idle) {
+		t->pid = t->tgid = 0;
+		t->__state = TASK_RUNNING;
+		return t;
+	}
+	raw_spin_lock_irqsave(&tasklist_lock, irqflags);
+	if (attach_pid(t)) {
+		raw_spin_unlock_irqrestore(&tasklist_lock, irqflags);
 		goto fail;
+	}
 	list_add_tail(&t->sibling, &current->children);
 	list_add_tail(&t->tasks, &init_task.tasks);
 	nr_threads++;
 	total_forks++;
+	raw_spin_unlock_irqrestore(&tasklist_lock, irqflags);
 	return t;
 fail:
 	if (t->mm)
@@ -210,24 +231,27 @@ fail:
 	return ERR_PTR(-EAGAIN);
 }
 
-pid_t kernel_clone(struct pt_regs *regs, int (*fn)(void *), void *arg)
+noinline pid_t kernel_clone(struct pt_regs *regs, int (*fn)(void *), void *arg)
 {
-	struct task_struct *t = copy_process(regs, fn, arg);
+	struct task_struct *t = copy_process(regs, fn, arg, false);
 
 	if (IS_ERR(t))
 		return PTR_ERR(t);
-	wake_up_process(t);
+	wake_up_new_task(t);
 	return t->pid;
 }
 
-struct task_struct *kthread_run(int (*fn)(void *), void *arg, const char *name)
+/* The task of a CPU that has nothing to do: on no list, with number 0. */
+struct task_struct *fork_idle(int cpu)
 {
-	struct task_struct *t = copy_process(NULL, fn, arg);
+	struct task_struct *t = copy_process(NULL, NULL, NULL, true);
 
-	if (IS_ERR(t))
-		return t;
-	strscpy(t->comm, name, sizeof(t->comm));
-	wake_up_process(t);
+	if (!IS_ERR(t)) {
+		snprintf(t->comm, sizeof(t->comm), "swapper/%d", cpu);
+		t->real_parent = t->parent = &init_task;
+		INIT_LIST_HEAD(&t->sibling);
+		INIT_LIST_HEAD(&t->tasks);
+	}
 	return t;
 }
 
@@ -237,26 +261,37 @@ static DECLARE_WAIT_QUEUE_HEAD(child_wait);
 static void forget_original_parent(void)
 {
 	struct task_struct *child, *next, *reaper = find_task_by_vpid(1);
+	unsigned long flags;
 
+	raw_spin_lock_irqsave(&tasklist_lock, flags);
 	list_for_each_entry_safe(child, next, &current->children, sibling) {
 		list_del_init(&child->sibling);
 		child->parent = child->real_parent = reaper;
 		list_add_tail(&child->sibling, &reaper->children);
 	}
+	raw_spin_unlock_irqrestore(&tasklist_lock, flags);
 }
 
-void do_exit(long code)
+noinline void do_exit(long code)
 {
 	struct task_struct *t = current;
 	struct mm_struct *mm = t->mm;
 
-	if (in_interrupt())
+	if (unlikely(in_interrupt()))
 		panic("Aiee, killing interrupt handler!");
-	if (!t->pid)
+	if (unlikely(!t->pid))
 		panic("Attempted to kill the idle task!");
-	if (t->pid == 1)
+	if (unlikely(t->flags & PF_EXITING)) { /* it died of dying: never touched again */
+		pr_alert("Fixing recursive fault but reboot is needed!\n");
+		for (;;) {
+			__set_current_state(TASK_UNINTERRUPTIBLE);
+			schedule();
+		}
+	}
+	if (unlikely(t->pid == 1))
 		panic("Attempted to kill init! exitcode=0x%08lx\n", code);
-	local_irq_disable();
+	if (t->lock_depth < 0)
+		lock_kernel();
 	t->flags |= PF_EXITING;
 	t->exit_code = code;
 	put_files(t->files);
@@ -269,8 +304,10 @@ void do_exit(long code)
 		mmput(mm);
 	}
 	forget_original_parent();
-	t->exit_state = EXIT_ZOMBIE;
+	/* Nobody waits for a kernel thread: it is released as soon as it has left its stack. */
+	t->exit_state = t->flags & PF_KTHREAD && t->real_parent->pid == 2 ? EXIT_DEAD : EXIT_ZOMBIE;
 	wake_up(&child_wait);
+	local_irq_disable();
 	t->__state = TASK_DEAD;
 	schedule();
 	BUG();
@@ -281,21 +318,38 @@ void make_task_dead(int signr)
 {
 	struct task_struct *t = current;
 
+	int limit = READ_ONCE(oops_limit);
+
 	if (in_interrupt())
 		panic("Aiee, killing interrupt handler!");
+	if (!t->pid)
+		panic("Attempted to kill the idle task!");
 	if (irqs_disabled()) {
 		pr_info("note: %s[%d] exited with irqs disabled\n", t->comm, t->pid);
 		local_irq_enable();
 	}
+	if (unlikely(in_atomic())) {
+		pr_info("note: %s[%d] exited with preempt_count %d\n", t->comm, t->pid, preempt_count());
+		preempt_count_set(0);
+	}
+	/* Too many oopses may each have left a lock or a count behind. */
+	if (__atomic_add_fetch(&oops_count.counter, 1, __ATOMIC_SEQ_CST) >= limit && limit)
+		panic("Oopsed too often (kernel.oops_limit is %d)", limit);
 	do_exit(signr);
 }
 
-static void release_task(struct task_struct *t)
+void release_task(struct task_struct *t)
 {
+	unsigned long flags;
+
+	while (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE)) /* its last steps, on another CPU */
+		cpu_relax();
+	raw_spin_lock_irqsave(&tasklist_lock, flags);
 	detach_pid(t);
 	list_del_init(&t->sibling);
 	list_del_init(&t->tasks);
 	nr_threads--;
+	raw_spin_unlock_irqrestore(&tasklist_lock, flags);
 	kfree(t->signal);
 	kfree(t->sighand);
 	kfree(t->fs);
@@ -303,36 +357,33 @@ static void release_task(struct task_struct *t)
 	kfree(t);
 }
 
-long kernel_wait4(pid_t pid, int *status, int options)
+/* Reaps one child: its number, 0 when all still run, or -ECHILD. */
+static long wait_consider_children(pid_t pid, int *status)
 {
 	struct task_struct *child;
-	unsigned long flags = local_irq_save();
-	long result;
+	bool any = false;
 
-	for (;;) {
-		bool any = false;
+	list_for_each_entry(child, &current->children, sibling) {
+		if (pid > 0 && child->pid != pid)
+			continue;
+		any = true;
+		if (child->exit_state == EXIT_ZOMBIE) {
+			long result = child->pid;
 
-		list_for_each_entry(child, &current->children, sibling) {
-			if (pid > 0 && child->pid != pid)
-				continue;
-			any = true;
-			if (child->exit_state != EXIT_ZOMBIE)
-				continue;
-			result = child->pid;
 			*status = child->exit_code;
 			release_task(child);
-			goto out;
+			return result;
 		}
-		result = any ? 0 : -ECHILD;
-		if (!any || options & 1)
-			goto out;
-		result = -EINTR;
-		if (sleep_on(&child_wait))
-			goto out;
 	}
-out:
-	local_irq_restore(flags);
-	return result;
+	return any ? 0 : -ECHILD;
+}
+
+noinline long kernel_wait4(pid_t pid, int *status, int options)
+{
+	long result = 0;
+	int err = wait_event_interruptible(&child_wait, (result = wait_consider_children(pid, status)) || options & 1);
+
+	return err ? err : result;
 }
 
 bool signal_pending(struct task_struct *t)
@@ -346,8 +397,8 @@ void send_sig(int sig, struct task_struct *t)
 
 	if (handler == (void *)1 || (!handler && (sig == SIGCHLD || (t->pid == 1 && sig != SIGSEGV))))
 		return;
-	t->pending.signal.sig[0] |= 1UL << (sig - 1);
-	wake_up_process(t);
+	__atomic_fetch_or(&t->pending.signal.sig[0], 1UL << (sig - 1), __ATOMIC_SEQ_CST);
+	signal_wake_up(t);
 }
 
 bool unhandled_signal(struct task_struct *t, int sig)

@@ -3,13 +3,22 @@
 #include <asm/stacktrace.h>
 #include <linux/kexec.h>
 #include <linux/module.h>
+#include <linux/interrupt.h>
+#include <linux/kmsg_dump.h>
 #include <linux/notifier.h>
+#include <linux/fs.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
 
 int panic_timeout, panic_on_oops, panic_on_warn;
 unsigned long tainted_mask;
 atomic_t panic_cpu = { -1 };
 struct atomic_notifier_head panic_notifier_list;
 static int crash_kexec_post_notifiers;
+static unsigned long panic_print;
+static int sysctl_oops_all_cpu_backtrace;
+atomic_t oops_count, warn_count;
+int oops_limit = 10000, warn_limit;
 
 const struct taint_flag taint_flags[TAINT_FLAGS_COUNT] = {
 	{ 'P', 'G', true }, { 'F', ' ', true }, { 'S', ' ', false }, { 'R', ' ', false }, { 'M', ' ', false },
@@ -42,8 +51,16 @@ void add_taint(unsigned int flag, enum lockdep_ok ok)
 	tainted_mask |= 1UL << flag;
 }
 
+/* Messages get through even if the one that holds their lock never lets go. */
+void bust_spinlocks(int yes)
+{
+	__atomic_fetch_add(&oops_in_progress, yes ? 1 : -1, __ATOMIC_SEQ_CST);
+}
+
 void oops_enter(void)
 {
+	if (sysctl_oops_all_cpu_backtrace)
+		trigger_all_cpu_backtrace(false);
 }
 
 /* The line that tells tools a report is over. */
@@ -55,6 +72,7 @@ void print_oops_end_marker(void)
 void oops_exit(void)
 {
 	print_oops_end_marker();
+	kmsg_dump(KMSG_DUMP_OOPS);
 }
 
 void show_regs_print_info(const char *level)
@@ -68,6 +86,7 @@ void dump_stack_print_info(const char *level)
 	       print_tainted(), init_uts_ns.name.release, (int)strlen("#1 "), init_uts_ns.name.version);
 	if (hardware_name()[0])
 		printk("%sHardware name: %s\n", level, hardware_name());
+	print_worker_info(level, current);
 }
 
 /* Where the kernel lies: the first of the chain's subscribers, and there is no KASLR (Linux: dump_kernel_offset). */
@@ -84,20 +103,60 @@ static int register_kernel_offset_dumper(void)
 }
 core_initcall(register_kernel_offset_dumper);
 
+#define PANIC_PRINT_TASK_INFO 1
+#define PANIC_PRINT_MEM_INFO 2
+#define PANIC_PRINT_ALL_CPU_BT 0x40
+
+/* `panic_print=`: what else is worth knowing. */
+static void panic_print_sys_info(void)
+{
+	if (panic_print & PANIC_PRINT_ALL_CPU_BT)
+		trigger_all_cpu_backtrace(true);
+	if (panic_print & PANIC_PRINT_TASK_INFO)
+		show_state_filter(0);
+	if (panic_print & PANIC_PRINT_MEM_INFO)
+		show_mem();
+}
+
+/* Makes this CPU the one that panics: true; false when it was already; another CPU's panic does not return. */
+static bool claim_panic(void)
+{
+	int expected = -1, cpu = smp_processor_id();
+
+	if (__atomic_compare_exchange_n(&panic_cpu.counter, &expected, cpu, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return true;
+	if (expected != cpu)
+		panic_smp_self_stop();
+	return false;
+}
+
+void nmi_panic(struct pt_regs *regs, const char *msg)
+{
+	int expected = -1, cpu = smp_processor_id();
+
+	if (__atomic_compare_exchange_n(&panic_cpu.counter, &expected, cpu, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		panic("%s", msg);
+	else if (expected != cpu)
+		nmi_panic_self_stop(regs);
+}
+
 void panic(const char *fmt, ...)
 {
 	static char buf[1024];
+	static int depth;
 	va_list args;
 	size_t n;
 
-	local_irq_disable();
 	if (panic_on_warn) /* a warning on the way must not panic again */
 		panic_on_warn = 0;
-	if (panic_cpu.counter != -1) /* panic inside panic: nothing left that could be trusted */
+	local_irq_disable();
+	preempt_disable();
+	claim_panic();
+	if (++depth > 3) /* panic inside panic inside panic: nothing left that could be trusted */
 		for (;;)
 			__asm__ volatile("hlt");
-	panic_cpu.counter = smp_processor_id();
 	console_loglevel = 15;
+	bust_spinlocks(1);
 	va_start(args, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, args);
 	va_end(args);
@@ -107,21 +166,40 @@ void panic(const char *fmt, ...)
 	pr_emerg("Kernel panic - not syncing: %s\n", buf);
 	if (!test_taint(TAINT_DIE) && oops_in_progress <= 1)
 		dump_stack();
-	if (!crash_kexec_post_notifiers)
+	if (!crash_kexec_post_notifiers) {
 		__crash_kexec(NULL);
+		smp_send_stop();
+	} else
+		crash_smp_send_stop();
+	printk_bust_locks();
 	atomic_notifier_call_chain(&panic_notifier_list, 0, buf);
+	panic_print_sys_info();
+	kmsg_dump(KMSG_DUMP_PANIC);
 	if (crash_kexec_post_notifiers)
 		__crash_kexec(NULL);
 	if (panic_timeout > 0) {
 		pr_emerg("Rebooting in %d seconds..\n", panic_timeout);
-		for (int i = 0; i < panic_timeout; i++)
+		for (int i = 0; i < panic_timeout; i++) {
+			touch_nmi_watchdog();
 			mdelay(1000);
+		}
 	}
 	if (panic_timeout)
-		machine_restart(NULL);
+		emergency_restart();
 	pr_emerg("---[ end Kernel panic - not syncing: %s ]---\n", buf);
 	for (;;)
 		__asm__ volatile("hlt");
+}
+
+/* After a warning: some kernels are not to go on, and some only so often. */
+static void check_panic_on_warn(const char *origin)
+{
+	int limit = READ_ONCE(warn_limit);
+
+	if (panic_on_warn)
+		panic("%s: panic_on_warn set ...\n", origin);
+	if (__atomic_add_fetch(&warn_count.counter, 1, __ATOMIC_SEQ_CST) >= limit && limit)
+		panic("%s: system warned too often (kernel.warn_limit is %d)", origin, limit);
 }
 
 void __warn(const char *file, int line, void *caller, unsigned int taint, struct pt_regs *regs, const char *fmt,
@@ -136,9 +214,7 @@ void __warn(const char *file, int line, void *caller, unsigned int taint, struct
 	print_modules();
 	if (regs)
 		show_regs(regs);
-	if (panic_on_warn) {
-		panic("kernel: panic_on_warn set ...\n");
-	}
+	check_panic_on_warn("kernel");
 	if (!regs)
 		dump_stack();
 	print_oops_end_marker();
@@ -202,7 +278,63 @@ static int post_notifiers_setup(char *value)
 	return 1;
 }
 __setup("crash_kexec_post_notifiers", post_notifiers_setup);
+static int panic_print_setup(char *value)
+{
+	panic_print = simple_strtoul(value, NULL, 0);
+	return 1;
+}
+__setup("panic_print=", panic_print_setup);
+
+static int show_count(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%d\n", ((atomic_t *)data)->counter);
+	return 0;
+}
+
+static int show_panic_print(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%lu\n", panic_print);
+	return 0;
+}
+
+static int store_panic_print(const char *text, size_t n, void *data)
+{
+	char *end;
+	unsigned long value = simple_strtoul(text, &end, 0);
+
+	if (end == text)
+		return -EINVAL;
+	panic_print = value;
+	return 0;
+}
+
+static const struct text_file files[] = {
+	{ "/sys/kernel/oops_count", 0444, show_count, NULL, &oops_count },
+	{ "/sys/kernel/warn_count", 0444, show_count, NULL, &warn_count },
+	{ "/proc/sys/kernel/panic_print", 0644, show_panic_print, store_panic_print, NULL },
+};
+
+static int panic_files_init(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		register_text_file(&files[i]);
+	register_sysctl_int("/proc/sys/kernel/oops_limit", &oops_limit);
+	register_sysctl_int("/proc/sys/kernel/warn_limit", &warn_limit);
+	register_sysctl_int("/proc/sys/kernel/oops_all_cpu_backtrace", &sysctl_oops_all_cpu_backtrace);
+	register_sysctl_int("/proc/sys/kernel/unknown_nmi_panic", &unknown_nmi_panic);
+	register_sysctl_int("/proc/sys/kernel/panic_on_unrecovered_nmi", &panic_on_unrecovered_nmi);
+	register_sysctl_int("/proc/sys/kernel/panic_on_io_nmi", &panic_on_io_nmi);
+	register_sysctl_int("/proc/sys/kernel/panic_on_rcu_stall", &sysctl_panic_on_rcu_stall);
+	register_sysctl_int("/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress", &rcu_cpu_stall_suppress);
+	register_sysctl_int("/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout", &rcu_cpu_stall_timeout);
+	register_sysctl_int("/sys/module/kernel/parameters/panic", &panic_timeout);
+	register_sysctl_int("/sys/module/kernel/parameters/panic_on_warn", &panic_on_warn);
+	register_sysctl_int("/sys/module/kernel/parameters/crash_kexec_post_notifiers", &crash_kexec_post_notifiers);
+	return 0;
+}
+fs_initcall(panic_files_init);
 EXPORT_SYMBOL(panic);
+EXPORT_SYMBOL(nmi_panic);
 EXPORT_SYMBOL(warn_slowpath_fmt);
 EXPORT_SYMBOL(__warn_printk);
 EXPORT_SYMBOL(__stack_chk_fail);

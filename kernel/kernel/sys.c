@@ -4,6 +4,7 @@
 #include <linux/mm.h>
 #include <linux/printk_ringbuffer.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/syscalls.h>
 
 typedef long (*sys_call_ptr_t)(struct pt_regs *regs);
@@ -27,8 +28,11 @@ void do_syscall_64(struct pt_regs *regs, int nr);
 noinline void do_syscall_64(struct pt_regs *regs, int nr)
 {
 	local_irq_enable();
-	if ((unsigned int)nr < ARRAY_SIZE(sys_call_table) && sys_call_table[nr])
+	if ((unsigned int)nr < ARRAY_SIZE(sys_call_table) && sys_call_table[nr]) {
+		lock_kernel();
 		regs->ax = sys_call_table[nr](regs);
+		unlock_kernel();
+	}
 }
 
 /* What waits on the way back to the program: another task's turn, a signal. */
@@ -154,7 +158,7 @@ SYSCALL_DEFINE(nanosleep)
 	if (t.tv_sec < 0 || t.tv_sec > 1000000000 || (unsigned long)t.tv_nsec >= 1000000000)
 		return -EINVAL;
 	if (t.tv_sec || t.tv_nsec)
-		schedule_timeout(t.tv_sec * HZ + (t.tv_nsec + 999999) / 1000000);
+		schedule_timeout_interruptible(t.tv_sec * HZ + (t.tv_nsec + 999999) / 1000000);
 	return signal_pending(current) ? -EINTR : 0;
 }
 

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/page_poison.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 
 #define PAGE_TYPE_BUDDY (~0x80u)
 #define PAGE_FLAGS_CHECK_AT_FREE                                                                                     \
@@ -37,6 +38,7 @@ enum node_states node_states_described = N_ONLINE;
 enum migratetype migratetypes_described = MIGRATE_MOVABLE;
 enum zone_type zones_described = ZONE_DMA32;
 
+static DEFINE_SPINLOCK(zone_lock); /* of all free lists */
 static unsigned long bump;
 
 static void *early_alloc(unsigned long size)
@@ -194,8 +196,9 @@ static void prep_compound_page(struct page *page, unsigned int order)
 
 static struct page *get_page_from_freelist(gfp_t gfp, unsigned int order)
 {
-	unsigned long flags = local_irq_save();
+	unsigned long flags;
 
+	spin_lock_irqsave(&zone_lock, flags);
 	for (int z = ZONE_DMA32; z >= ZONE_DMA; z--) {
 		struct zone *zone = &contig_page_data.node_zones[z];
 
@@ -218,13 +221,13 @@ static struct page *get_page_from_freelist(gfp_t gfp, unsigned int order)
 			page->_refcount.counter = 1;
 			if (gfp & __GFP_COMP && order)
 				prep_compound_page(page, order);
-			local_irq_restore(flags);
+			spin_unlock_irqrestore(&zone_lock, flags);
 			if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
 				memset(page_address(page), 0, PAGE_SIZE << order);
 			return page;
 		}
 	}
-	local_irq_restore(flags);
+	spin_unlock_irqrestore(&zone_lock, flags);
 	return NULL;
 }
 
@@ -240,10 +243,11 @@ noinline struct page *__alloc_pages(gfp_t gfp, unsigned int order)
 /* One reference less; with the last one the pages are free, unless something is wrong with them. */
 noinline void __free_pages(struct page *page, unsigned int order)
 {
-	unsigned long flags = local_irq_save();
+	unsigned long flags;
 
+	spin_lock_irqsave(&zone_lock, flags);
 	if (--page->_refcount.counter || !free_pages_check(page, order)) {
-		local_irq_restore(flags);
+		spin_unlock_irqrestore(&zone_lock, flags);
 		return;
 	}
 	if (unlikely(init_on_free))
@@ -257,7 +261,7 @@ noinline void __free_pages(struct page *page, unsigned int order)
 		INIT_LIST_HEAD(&page[i].lru);
 	}
 	free_one(page, order);
-	local_irq_restore(flags);
+	spin_unlock_irqrestore(&zone_lock, flags);
 }
 
 void free_reserved_page(struct page *page)

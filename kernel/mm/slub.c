@@ -6,6 +6,7 @@
 #include <asm/processor.h>
 #include <linux/fault-inject.h>
 #include <linux/module.h>
+#include <linux/spinlock.h>
 #include <linux/usercopy.h>
 #include "slab.h"
 
@@ -17,6 +18,11 @@ static struct kmem_cache *kmalloc_caches[10];
 /* Per-cpu offset of the next cache's kmem_cache_cpu. */
 DEFINE_PER_CPU(struct kmem_cache_cpu, slab_cpu_area[48]);
 static int slab_cpu_used;
+/*
+ * Of partial lists, and of pages that are not the freeing CPU's own. A CPU's own free list needs only its interrupts
+ * off, so that a fault over a broken list leaves no lock behind.
+ */
+static DEFINE_SPINLOCK(slab_lock);
 bool init_on_alloc, init_on_free;
 
 static inline __attribute__((always_inline)) void set_freepointer(struct kmem_cache *s, void *object, void *next)
@@ -86,18 +92,26 @@ static bool refill(struct kmem_cache *s, struct kmem_cache_cpu *c, gfp_t gfp)
 	struct kmem_cache_node *n = s->node[0];
 	struct page *page;
 
-	if (c->page)
-		c->page->frozen = 0;
-	if (list_empty(&n->partial))
-		return new_slab(s, gfp);
-	page = list_first_entry(&n->partial, struct page, slab_list);
-	list_del_init(&page->slab_list);
-	n->nr_partial--;
-	page->frozen = 1;
-	c->page = page;
+	spin_lock(&slab_lock);
+	page = c->page;
+	if (!page || !page->freelist) { /* nobody gave anything back to the old one */
+		if (page)
+			page->frozen = 0;
+		if (list_empty(&n->partial)) {
+			c->page = NULL;
+			spin_unlock(&slab_lock);
+			return new_slab(s, gfp);
+		}
+		page = list_first_entry(&n->partial, struct page, slab_list);
+		list_del_init(&page->slab_list);
+		n->nr_partial--;
+		page->frozen = 1;
+		c->page = page;
+	}
 	c->freelist = page->freelist;
 	page->freelist = NULL;
 	page->inuse = page->objects;
+	spin_unlock(&slab_lock);
 	return true;
 }
 
@@ -155,13 +169,16 @@ static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s
 		set_freepointer(s, object, c->freelist);
 		c->freelist = object;
 	} else {
-		if (!page->freelist) {
+		BUG_ON(object == page->freelist);
+		spin_lock(&slab_lock);
+		if (!page->freelist && !page->frozen) {
 			list_add(&page->slab_list, &s->node[0]->partial);
 			s->node[0]->nr_partial++;
 		}
 		set_freepointer(s, object, page->freelist);
 		page->freelist = object;
 		page->inuse--;
+		spin_unlock(&slab_lock);
 	}
 	local_irq_restore(flags);
 }

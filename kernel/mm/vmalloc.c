@@ -2,8 +2,11 @@
 #include <asm/processor.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/smp.h>
+#include <linux/spinlock.h>
 
 struct list_head vmap_area_list = LIST_HEAD_INIT(vmap_area_list);
+static DEFINE_SPINLOCK(vmap_area_lock); /* of the list and of the kernel's page tables */
 
 void vmalloc_init(void)
 {
@@ -13,11 +16,14 @@ void vmalloc_init(void)
 static void *alloc_area(size_t size, unsigned long start, unsigned long end, const void *caller)
 {
 	size_t bytes = ALIGN(size, (size_t)PAGE_SIZE);
-	unsigned long addr = start + PAGE_SIZE;
+	unsigned long addr = start + PAGE_SIZE, flags;
 	struct list_head *before = &vmap_area_list;
-	struct vmap_area *va, *at;
-	struct vm_struct *vm;
+	struct vmap_area *va = kzalloc(sizeof(*va), GFP_KERNEL), *at;
+	struct vm_struct *vm = kzalloc(sizeof(*vm), GFP_KERNEL);
 
+	if (!va || !vm)
+		goto fail;
+	spin_lock_irqsave(&vmap_area_lock, flags);
 	list_for_each_entry(at, &vmap_area_list, list) {
 		if (at->va_end <= addr)
 			continue;
@@ -28,12 +34,10 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 		if (at->va_start >= start)
 			addr = at->va_end + PAGE_SIZE;
 	}
-	if (addr + bytes + PAGE_SIZE > end)
-		return NULL;
-	va = kzalloc(sizeof(*va), GFP_KERNEL);
-	vm = kzalloc(sizeof(*vm), GFP_KERNEL);
-	if (!va || !vm)
-		return NULL;
+	if (addr + bytes + PAGE_SIZE > end) {
+		spin_unlock_irqrestore(&vmap_area_lock, flags);
+		goto fail;
+	}
 	va->va_start = addr;
 	va->va_end = addr + bytes + PAGE_SIZE;
 	va->vm = vm;
@@ -48,7 +52,12 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 		BUG_ON(!page);
 		*pte_of(init_top_pgt, a, true) = __pa(page) | PAGE_KERNEL;
 	}
+	spin_unlock_irqrestore(&vmap_area_lock, flags);
 	return (void *)addr;
+fail:
+	kfree(va);
+	kfree(vm);
+	return NULL;
 }
 
 /* The area that addr lies in, its guard page included; NULL when there is none. */
@@ -72,27 +81,45 @@ void *module_alloc(size_t size)
 	return alloc_area(size, MODULES_VADDR - PAGE_SIZE, MODULES_END, __builtin_return_address(0));
 }
 
+/* No entry is global: reloading CR3 forgets all of them. */
+static void do_flush_tlb_all(void *info)
+{
+	write_cr3(read_cr3());
+}
+
 void vfree(const void *p)
 {
-	struct vmap_area *va;
+	struct vmap_area *va, *found = NULL;
+	unsigned long flags;
 
 	if (!p)
 		return;
-	list_for_each_entry(va, &vmap_area_list, list) {
-		if (va->va_start != (unsigned long)p)
-			continue;
-		for (unsigned long a = va->va_start; a < va->va_end - PAGE_SIZE; a += PAGE_SIZE) {
-			unsigned long *pte = pte_of(init_top_pgt, a, false);
-
-			free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
-			*pte = 0;
-			__asm__ volatile("invlpg (%0)" : : "r"(a) : "memory");
+	spin_lock_irqsave(&vmap_area_lock, flags);
+	list_for_each_entry(va, &vmap_area_list, list)
+		if (va->va_start == (unsigned long)p) {
+			found = va;
+			break;
 		}
-		list_del_init(&va->list);
-		kfree(va->vm);
-		kfree(va);
+	spin_unlock_irqrestore(&vmap_area_lock, flags);
+	if (!found)
 		return;
+	for (unsigned long a = va->va_start; a < va->va_end - PAGE_SIZE; a += PAGE_SIZE) {
+		*pte_of(init_top_pgt, a, false) &= ~_PAGE_PRESENT;
+		__asm__ volatile("invlpg (%0)" : : "r"(a) : "memory");
 	}
+	if (num_online_cpus() > 1) /* before the pages are anybody else's */
+		smp_call_function_many(~0UL, do_flush_tlb_all, NULL, true);
+	for (unsigned long a = va->va_start; a < va->va_end - PAGE_SIZE; a += PAGE_SIZE) {
+		unsigned long *pte = pte_of(init_top_pgt, a, false);
+
+		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
+		*pte = 0;
+	}
+	spin_lock_irqsave(&vmap_area_lock, flags);
+	list_del_init(&va->list);
+	spin_unlock_irqrestore(&vmap_area_lock, flags);
+	kfree(va->vm);
+	kfree(va);
 }
 EXPORT_SYMBOL(vmalloc);
 EXPORT_SYMBOL(vfree);

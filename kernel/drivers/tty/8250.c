@@ -4,6 +4,7 @@
 #include <asm/processor.h>
 #include <linux/console.h>
 #include <linux/mm.h>
+#include <linux/spinlock.h>
 #include "tty.h"
 
 #define UART_IER 1
@@ -13,6 +14,7 @@
 #define UART_LSR 5
 #define UART_SCR 7
 #define UART_LSR_DR 1
+#define UART_LSR_BI 0x10
 #define UART_LSR_THRE 0x20
 
 static struct tty_struct ttys[2] = { { .port = 0x3f8, .irq = 4 }, { .port = 0x2f8, .irq = 3 } };
@@ -34,6 +36,22 @@ void uart_put_char(struct tty_struct *tty, char c)
 	outb(tty->port, c);
 }
 
+/* BREAK on the console, then a letter within five seconds: a magic key. */
+static bool sysrq_char(u8 status, char c)
+{
+	static unsigned long sysrq_until;
+	bool pressed = sysrq_until && (long)(jiffies - sysrq_until) < 0;
+
+	if (status & UART_LSR_BI) {
+		sysrq_until = pressed ? 0 : jiffies + 5 * HZ;
+		return true;
+	}
+	sysrq_until = 0;
+	if (pressed)
+		handle_sysrq(c);
+	return pressed;
+}
+
 static void receive(struct tty_struct *tty)
 {
 	static struct { bool held; char c; } pending[ARRAY_SIZE(ttys)];
@@ -41,9 +59,13 @@ static void receive(struct tty_struct *tty)
 
 	for (;;) {
 		if (!held->held) {
-			if (!(inb(tty->port + UART_LSR) & UART_LSR_DR))
+			u8 status = inb(tty->port + UART_LSR);
+
+			if (!(status & UART_LSR_DR))
 				return;
 			held->c = inb(tty->port);
+			if (tty == &ttys[0] && sysrq_char(status, held->c))
+				continue;
 		}
 		held->held = !n_tty_receive_char(tty, held->c);
 		if (held->held) {
@@ -56,18 +78,23 @@ static void receive(struct tty_struct *tty)
 
 void uart_unthrottle(struct tty_struct *tty)
 {
-	unsigned long flags = local_irq_save();
+	unsigned long flags;
 
+	spin_lock_irqsave(&tty->lock, flags);
 	tty->throttled = false;
 	receive(tty);
 	if (!tty->throttled)
 		outb(tty->port + UART_IER, 1);
-	local_irq_restore(flags);
+	spin_unlock_irqrestore(&tty->lock, flags);
 }
 
 static void serial8250_interrupt(int irq)
 {
-	receive(irq == 4 ? &ttys[0] : &ttys[1]);
+	struct tty_struct *tty = irq == 4 ? &ttys[0] : &ttys[1];
+
+	spin_lock(&tty->lock);
+	receive(tty);
+	spin_unlock(&tty->lock);
 }
 
 static bool present(u16 port)

@@ -1,6 +1,7 @@
 /* The line discipline: echo, editing and whole lines for readers. Mirrors Linux drivers/tty/n_tty.c and tty_io.c. */
 #include <asm/processor.h>
 #include <linux/mm.h>
+#include <linux/spinlock.h>
 #include "tty.h"
 
 #define ICRNL 0400
@@ -21,7 +22,8 @@
 
 void n_tty_init(struct tty_struct *tty)
 {
-	INIT_LIST_HEAD(&tty->read_wait.head);
+	spin_lock_init(&tty->lock);
+	init_waitqueue_head(&tty->read_wait);
 	tty->termios = (struct termios){ ICRNL, OPOST | ONLCR, 0xbd, ISIG | ICANON | ECHO, 0, { 3, 28, 127, 21, 4, 0, 1 } };
 }
 
@@ -57,14 +59,17 @@ static void erase(struct tty_struct *tty)
 static void interrupt(struct tty_struct *tty)
 {
 	struct task_struct *t;
+	unsigned long flags;
 
 	tty->read_head = tty->canon_head;
+	raw_spin_lock_irqsave(&tasklist_lock, flags);
 	for_each_process(t)
 		for (int fd = 0; t->mm && t->pid != 1 && t->files && fd < 3; fd++)
 			if (t->files->fd_array[fd] && t->files->fd_array[fd]->private_data == tty) {
 				send_sig(SIGINT, t);
 				break;
 			}
+	raw_spin_unlock_irqrestore(&tasklist_lock, flags);
 }
 
 bool n_tty_receive_char(struct tty_struct *tty, char c)
@@ -122,13 +127,11 @@ static ssize_t n_tty_read(struct file *file, char __user *buf, size_t n, loff_t 
 	struct tty_struct *tty = file->private_data;
 	size_t done = 0;
 
-	while (tty->read_tail == tty->canon_head) {
-		if (tty->eof) {
-			tty->eof = false;
-			return 0;
-		}
-		if (sleep_on(&tty->read_wait))
-			return -EINTR;
+	if (wait_event_interruptible(&tty->read_wait, tty->read_tail != tty->canon_head || tty->eof))
+		return -EINTR;
+	if (tty->read_tail == tty->canon_head) {
+		tty->eof = false;
+		return 0;
 	}
 	while (done < n && tty->read_tail != tty->canon_head) {
 		char c = tty->read_buf[tty->read_tail++ % N_TTY_BUF_SIZE];
@@ -183,4 +186,4 @@ static long tty_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return cmd == TIOCSCTTY ? 0 : -ENOTTY;
 }
 
-const struct file_operations tty_fops = { .open = tty_open, .read = n_tty_read, .write = tty_write, .ioctl = tty_ioctl };
+const struct file_operations tty_fops = { .open = tty_open, .read = n_tty_read, .write = tty_write, .ioctl = tty_ioctl, .locked = true };

@@ -6,6 +6,7 @@
 #define N_TTY_BUF_SIZE 4096
 struct termios { u32 c_iflag, c_oflag, c_cflag, c_lflag; u8 c_line, c_cc[19]; };
 struct tty_struct {
+	spinlock_t lock;	/* of what the interrupt and readers both change */
 	u16 port;
 	int irq;
 	bool throttled;		/* input waits in the UART until somebody reads */
@@ -17,6 +18,7 @@ struct tty_struct {
 };
 extern const struct file_operations tty_fops;
 struct tty_struct *tty_of(dev_t dev);
+void handle_sysrq(int key);
 void n_tty_init(struct tty_struct *tty);
 /* False when there is no room before somebody reads. */
 bool n_tty_receive_char(struct tty_struct *tty, char c);

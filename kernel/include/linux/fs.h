@@ -60,6 +60,7 @@ struct file_operations {
 	ssize_t (*read)(struct file *file, char __user *buf, size_t n, loff_t *pos);
 	ssize_t (*write)(struct file *file, const char __user *buf, size_t n, loff_t *pos);
 	long (*ioctl)(struct file *file, unsigned int cmd, unsigned long arg);
+	bool locked;	/* read, write and ioctl want the big kernel lock: a driver does without */
 };
 
 #define S_IFMT 0170000

@@ -87,7 +87,13 @@ long simple_strtol(const char *s, char **end, unsigned int base);
 void print_hex_dump(const char *level, const char *prefix, const void *buf, size_t len);
 
 void panic(const char *fmt, ...) __noreturn __printf(1, 2);
+/* panic() from an NMI: a panic that is under way elsewhere goes on. */
+void nmi_panic(struct pt_regs *regs, const char *msg);
+void bust_spinlocks(int yes);
+void printk_bust_locks(void);
 extern int panic_timeout, panic_on_oops, panic_on_warn;
+extern atomic_t panic_cpu, oops_count, warn_count;
+extern int oops_limit, warn_limit;
 extern int oops_in_progress;
 extern unsigned long tainted_mask;
 

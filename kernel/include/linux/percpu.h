@@ -1,4 +1,7 @@
-/* Per-cpu variables: linked at 0, one copy a CPU, reached through GS (Linux include/linux/percpu-defs.h). */
+/*
+ * Per-cpu variables: linked at 0, one copy a CPU, reached through GS (Linux include/linux/percpu-defs.h). They start
+ * as zeros on every CPU: a definition has no initialiser.
+ */
 #ifndef _LINUX_PERCPU_H
 #define _LINUX_PERCPU_H
 #include <linux/types.h>
@@ -6,6 +9,7 @@
 #define DEFINE_PER_CPU(t, n) __attribute__((section(".data..percpu"), used)) t n
 #define DECLARE_PER_CPU(t, n) extern t n
 extern unsigned long __per_cpu_offset[NR_CPUS];
+#define per_cpu_offset(c) (__per_cpu_offset[c])
 #define per_cpu(n, c) (*(__typeof__(&(n)))((unsigned long)&(n) + __per_cpu_offset[c]))
 #define per_cpu_ptr(p, c) ((__typeof__(p))((unsigned long)(p) + __per_cpu_offset[c]))
 #define this_cpu_read(n)                                                        \
@@ -18,12 +22,6 @@ extern unsigned long __per_cpu_offset[NR_CPUS];
 
 DECLARE_PER_CPU(unsigned long, this_cpu_off);
 DECLARE_PER_CPU(int, cpu_number);
-DECLARE_PER_CPU(int, __preempt_count);
 #define smp_processor_id() this_cpu_read(cpu_number)
 #define this_cpu_ptr(p) ((__typeof__(p))((unsigned long)(p) + this_cpu_read(this_cpu_off)))
-#define preempt_count() this_cpu_read(__preempt_count)
-#define preempt_count_add(n) this_cpu_write(__preempt_count, preempt_count() + (n))
-#define HARDIRQ_OFFSET 0x10000
-#define NMI_OFFSET 0x100000
-#define in_interrupt() ((preempt_count() & 0xffff00) != 0)
 #endif

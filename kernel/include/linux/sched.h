@@ -4,6 +4,7 @@
 #include <linux/kernel.h>
 #include <linux/mm_types.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 
 #define XA_CHUNK_SIZE 64
 struct xarray { spinlock_t xa_lock; gfp_t xa_flags; void *xa_head; };
@@ -37,6 +38,7 @@ struct thread_struct { unsigned long sp; unsigned short es, ds, fsindex, gsindex
 struct inactive_task_frame { unsigned long r15, r14, r13, r12, bx, bp, ret_addr; };
 struct files_struct;
 struct fs_struct;
+struct work_struct;
 
 #define TASK_RUNNING 0
 #define TASK_INTERRUPTIBLE 1
@@ -46,6 +48,8 @@ struct fs_struct;
 #define TASK_DEAD 0x80
 #define PF_IDLE 2
 #define PF_EXITING 4
+#define PF_WQ_WORKER 0x20
+#define PF_NO_SETAFFINITY 0x4000000
 #define PF_KTHREAD 0x200000
 #define TIF_NEED_RESCHED 8
 #define SIGHUP 1
@@ -101,7 +105,11 @@ struct task_struct {
 	sigset_t blocked;
 	struct sigpending pending;
 	int make_it_fail;	/* fault injection with task-filter */
-	unsigned long wake_at;	/* jiffies at which a sleep ends, 0: none */
+	int lock_depth;			/* of the big kernel lock, -1: not held */
+	unsigned long nvcsw, nivcsw;	/* switches: of its own accord, and not */
+	unsigned long last_switch_count, last_switch_time; /* of khungtaskd */
+	struct work_struct *current_work;	/* what a workqueue's thread is at */
+	void *current_work_func;
 	struct list_head run_list;
 	struct thread_struct thread;
 };
@@ -109,8 +117,9 @@ struct task_struct {
 struct cfs_rq { struct load_weight load; unsigned int nr_running, h_nr_running; struct rb_root_cached tasks_timeline; struct sched_entity *curr; };
 struct rt_prio_array { unsigned long bitmap[2]; struct list_head queue[100]; };
 struct rt_rq { struct rt_prio_array active; };
-struct rq { raw_spinlock_t __lock; unsigned int nr_running; struct cfs_rq cfs; struct rt_rq rt; struct task_struct *curr, *idle, *stop; struct mm_struct *prev_mm; u64 clock, clock_task; int cpu, online; };
+struct rq { raw_spinlock_t __lock; unsigned int nr_running; struct cfs_rq cfs; struct rt_rq rt; struct task_struct *curr, *idle, *stop; struct mm_struct *prev_mm; u64 clock, clock_task; int cpu, online; struct list_head queue; };
 DECLARE_PER_CPU(struct rq, runqueues);
+#define STACK_END_MAGIC 0x57AC6E9D
 union thread_union { unsigned long stack[THREAD_SIZE / 8]; };
 
 DECLARE_PER_CPU(struct task_struct *, current_task);
@@ -118,29 +127,96 @@ DECLARE_PER_CPU(struct task_struct *, current_task);
 extern struct task_struct init_task;
 extern union thread_union init_stack;
 extern int nr_threads;
+extern raw_spinlock_t tasklist_lock;
+void show_stack(struct task_struct *task, unsigned long *sp, const char *log_lvl);
 
 static inline struct pt_regs *task_pt_regs(struct task_struct *t)
 {
 	return (struct pt_regs *)((char *)t->stack + THREAD_SIZE) - 1;
 }
 
+#define TASK_NORMAL (TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE)
+#define __set_current_state(s) WRITE_ONCE(current->__state, s)
+#define set_current_state(s) __atomic_store_n(&current->__state, s, __ATOMIC_SEQ_CST)
+#define need_resched() (READ_ONCE(current->thread_info.flags) & 1UL << TIF_NEED_RESCHED)
+static inline void set_tsk_need_resched(struct task_struct *t) { __atomic_fetch_or(&t->thread_info.flags, 1UL << TIF_NEED_RESCHED, __ATOMIC_RELAXED); }
+
 typedef struct wait_queue_head { spinlock_t lock; struct list_head head; } wait_queue_head_t;
+struct wait_queue_entry { struct list_head entry; struct task_struct *task; };
 #define DECLARE_WAIT_QUEUE_HEAD(n) wait_queue_head_t n = { { { { { 0 } } } }, LIST_HEAD_INIT((n).head) }
+void init_waitqueue_head(wait_queue_head_t *wq);
+void prepare_to_wait(wait_queue_head_t *wq, struct wait_queue_entry *entry, unsigned int state);
+void finish_wait(wait_queue_head_t *wq, struct wait_queue_entry *entry);
+#define __wait_event(wq, condition, state)                                                                    \
+	({                                                                                                     \
+		struct wait_queue_entry __entry = { .task = current };                                         \
+		int __r = 0;                                                                                   \
+		INIT_LIST_HEAD(&__entry.entry);                                                                \
+		for (;;) {                                                                                     \
+			prepare_to_wait(wq, &__entry, state);                                                  \
+			if (condition)                                                                         \
+				break;                                                                         \
+			if ((state) == TASK_INTERRUPTIBLE && signal_pending(current)) {                        \
+				__r = -EINTR;                                                                  \
+				break;                                                                         \
+			}                                                                                      \
+			schedule();                                                                            \
+		}                                                                                              \
+		finish_wait(wq, &__entry);                                                                     \
+		__r;                                                                                           \
+	})
+#define wait_event(wq, condition) ((void)__wait_event(wq, condition, TASK_UNINTERRUPTIBLE))
+/* 0 when the condition holds, -EINTR when a signal came first. */
+#define wait_event_interruptible(wq, condition) __wait_event(wq, condition, TASK_INTERRUPTIBLE)
+
+struct completion { unsigned int done; wait_queue_head_t wait; };
+void init_completion(struct completion *x);
+void complete(struct completion *x);
+void wait_for_completion(struct completion *x);
+struct mutex { atomic_long_t owner; wait_queue_head_t wait; };
+#define DEFINE_MUTEX(n) struct mutex n = { { 0 }, { { { { { 0 } } } }, LIST_HEAD_INIT((n).wait.head) } }
+void mutex_lock(struct mutex *lock);
+void mutex_unlock(struct mutex *lock);
 
 void sched_init(void);
+void init_idle(struct task_struct *idle, int cpu);
 void schedule(void);
+/* For the idle task, which has nothing to wait for: whatever may run runs. */
+void schedule_idle(void);
 void schedule_tail(struct task_struct *prev);
-void wake_up_process(struct task_struct *t);
+void cond_resched(void);
+int wake_up_state(struct task_struct *t, unsigned int state);
+int wake_up_process(struct task_struct *t);
+/* Lets a task find out about a signal. */
+void signal_wake_up(struct task_struct *t);
+void wake_up_new_task(struct task_struct *t);
 void wake_up(wait_queue_head_t *wq);
-/* Sleeps until woken; the caller looks at its condition again. Negative: a signal came first. */
-int sleep_on(wait_queue_head_t *wq);
+#define MAX_SCHEDULE_TIMEOUT (~0UL >> 1)
 long schedule_timeout(unsigned long ticks);
+long schedule_timeout_interruptible(unsigned long ticks);
+long schedule_timeout_uninterruptible(unsigned long ticks);
+void msleep(unsigned int ms);
+int set_cpus_allowed(struct task_struct *t, unsigned long mask);
+int task_cpu(const struct task_struct *t);
+void resched_cpu(int cpu);
+void sched_show_task(struct task_struct *t);
+void show_state_filter(unsigned int state);
+void cpu_startup_entry(void) __noreturn;
+bool idle_cpu(int cpu);
+void __might_sleep(const char *file, int line);
+#define might_sleep() __might_sleep(__FILE__, __LINE__)
 void scheduler_tick(void);
 
+/* A kernel thread: fn(arg) to its end. On one CPU only, when cpu is not negative. */
+struct task_struct *kthread_create_on_cpu(int (*fn)(void *), void *arg, int cpu, const char *name);
 struct task_struct *kthread_run(int (*fn)(void *), void *arg, const char *name);
+int kthreadd(void *unused);
+struct task_struct *fork_idle(int cpu);
+struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *), void *arg, bool idle);
 pid_t kernel_clone(struct pt_regs *regs, int (*fn)(void *), void *arg);
 void do_exit(long code) __noreturn;
 void make_task_dead(int signr) __noreturn;
+void release_task(struct task_struct *t);
 long kernel_wait4(pid_t pid, int *status, int options);
 int kernel_execve(const char *path, const char *const *argv, const char *const *envp, struct pt_regs *regs);
 void send_sig(int sig, struct task_struct *t);

@@ -4,9 +4,11 @@
  */
 #include <asm/processor.h>
 #include <linux/list.h>
+#include <linux/interrupt.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include "kinds.h"
 
 const struct lab_kind *lab_kind_find(const char *name)
@@ -199,7 +201,7 @@ static noinline void lab_null_locked(void)
 static noinline void lab_atomic_sleep(void)
 {
 	preempt_count_add(1);
-	schedule_timeout(HZ / 100);
+	msleep(10);
 	preempt_count_add(-1);
 }
 
@@ -216,6 +218,48 @@ static noinline void lab_irqoff_loop(void)
 		cpu_relax();
 }
 
+/*
+ * Busy for ever without a loop that costs: the CPU halts until the next interrupt and never looks at the scheduler.
+ * What waits for it sees a CPU that does not schedule.
+ */
+static noinline void lab_halt_loop(void)
+{
+	while (!zero)
+		__asm__ volatile("sti; hlt");
+}
+
+/* A function that may sleep, called with preemption off; it does not sleep. */
+static noinline void lab_might_sleep(void)
+{
+	preempt_disable();
+	might_sleep();
+	preempt_enable();
+}
+
+static noinline void lab_compl_hang(void)
+{
+	struct completion never;
+
+	init_completion(&never);
+	wait_for_completion(&never);
+}
+
+static noinline void lab_mutex_hang(void)
+{
+	static DEFINE_MUTEX(lock);
+
+	mutex_lock(&lock);
+	mutex_lock(&lock);
+}
+
+static noinline void lab_spinlock(void)
+{
+	static DEFINE_SPINLOCK(lock);
+
+	spin_lock(&lock);
+	spin_lock(&lock);
+}
+
 static noinline void lab_rdmsr(void) { (void)rdmsrl(0x12345678 + zero); }
 static noinline void lab_mce(void) { __asm__ volatile("int $18"); }
 
@@ -228,6 +272,6 @@ const struct lab_kind lab_kinds[] = {
 	KIND(warn_on_once), KIND(panic), KIND(dump_stack), KIND(regs), KIND(smash), KIND(return_address), KIND(overflow),
 	KIND(listdel), KIND(listadd_twice), KIND(dblfree), KIND(badfree), KIND(use_after_free), KIND(out_of_bounds),
 	KIND(badpage), KIND(alloc_huge), KIND(null_locked), KIND(atomic_sleep), KIND(loop), KIND(irqoff_loop), KIND(rdmsr),
-	KIND(mce),
+	KIND(mce), KIND(halt_loop), KIND(might_sleep), KIND(compl_hang), KIND(mutex_hang), KIND(spinlock),
 };
 const unsigned int lab_kinds_count = ARRAY_SIZE(lab_kinds);

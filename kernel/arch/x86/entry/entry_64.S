@@ -98,14 +98,54 @@
 	.size \name, . - \name
 	.endm
 
+/*
+ * The same on a stack of the processor's choice (IST). It may have hit between SYSCALL and SWAPGS, where CS says
+ * kernel and GS is still the program's: so the base itself is looked at. A kernel's is negative.
+ */
+	.macro IDTENTRY_PARANOID name handler has_error
+	.globl \name
+	.type \name, @function
+\name:
+	IRET_FRAME \has_error
+	cld
+	.if !\has_error
+	pushq	$-1
+	.cfi_adjust_cfa_offset 8
+	.endif
+	PUSH_REGS
+	movl	$0xc0000101, %ecx
+	rdmsr
+	xorl	%ebx, %ebx
+	testl	%edx, %edx
+	js	1f
+	swapgs
+	incl	%ebx
+1:	movq	%rsp, %rdi
+	.if \has_error
+	movq	120(%rsp), %rsi
+	movq	$-1, 120(%rsp)
+	.else
+	xorl	%esi, %esi
+	.endif
+	call	\handler
+	testb	$3, 136(%rsp)
+	jnz	error_return			/* back to the program: signals and the scheduler have their say */
+	testl	%ebx, %ebx
+	jz	restore_regs_and_iret
+	swapgs
+	jmp	restore_regs_and_iret
+	.cfi_endproc
+	.size \name, . - \name
+	.endm
+
 	IDTENTRY asm_exc_divide_error exc_divide_error 0
-	IDTENTRY asm_exc_debug exc_debug 0
+	IDTENTRY_PARANOID asm_exc_debug exc_debug 0
 	IDTENTRY asm_exc_int3 exc_int3 0
 	IDTENTRY asm_exc_overflow exc_overflow 0
 	IDTENTRY asm_exc_bounds exc_bounds 0
 	IDTENTRY asm_exc_invalid_op exc_invalid_op 0
 	IDTENTRY asm_exc_device_not_available exc_device_not_available 0
-	IDTENTRY asm_exc_double_fault exc_double_fault 1
+	IDTENTRY_PARANOID asm_exc_double_fault exc_double_fault 1
 	IDTENTRY asm_exc_invalid_tss exc_invalid_tss 1
 	IDTENTRY asm_exc_segment_not_present exc_segment_not_present 1
 	IDTENTRY asm_exc_stack_segment exc_stack_segment 1
@@ -113,9 +153,51 @@
 	IDTENTRY asm_exc_page_fault exc_page_fault 1
 	IDTENTRY asm_exc_coprocessor_error exc_coprocessor_error 0
 	IDTENTRY asm_exc_alignment_check exc_alignment_check 1
-	IDTENTRY asm_exc_machine_check exc_machine_check 0
+	IDTENTRY_PARANOID asm_exc_machine_check exc_machine_check 0
 	IDTENTRY asm_exc_simd_coprocessor_error exc_simd_coprocessor_error 0
-	IDTENTRY asm_exc_nmi exc_nmi 0
+
+/*
+ * NMI: as above, and the IST entry points 4096 bytes lower until the handler returns, so that an NMI let in by an
+ * IRET of a fault inside the handler does not land on this frame.
+ */
+	.globl asm_exc_nmi
+	.type asm_exc_nmi, @function
+asm_exc_nmi:
+	IRET_FRAME 0
+	cld
+	pushq	$-1
+	.cfi_adjust_cfa_offset 8
+	PUSH_REGS
+	movl	$0xc0000101, %ecx
+	rdmsr
+	xorl	%ebx, %ebx
+	testl	%edx, %edx
+	js	1f
+	swapgs
+	incl	%ebx
+1:	subq	$4096, %gs:cpu_tss_rw + TSS_ist + 8
+	movq	%rsp, %rdi
+	xorl	%esi, %esi
+	call	exc_nmi
+	addq	$4096, %gs:cpu_tss_rw + TSS_ist + 8
+	testl	%ebx, %ebx
+	jz	restore_regs_and_iret
+	swapgs
+	jmp	restore_regs_and_iret
+	.cfi_endproc
+	.size asm_exc_nmi, . - asm_exc_nmi
+
+/* Interrupts of the local APIC: the C function of the same name moves to the interrupt stack. */
+	.macro SYSVEC name
+	IDTENTRY asm_\name \name 0
+	.endm
+	SYSVEC sysvec_apic_timer_interrupt
+	SYSVEC sysvec_reschedule_ipi
+	SYSVEC sysvec_call_function
+	SYSVEC sysvec_call_function_single
+	SYSVEC sysvec_reboot
+	SYSVEC sysvec_error_interrupt
+	SYSVEC sysvec_spurious_apic_interrupt
 
 	.globl error_return
 	.type error_return, @function
@@ -150,7 +232,7 @@ restore_regs_and_iret:
 	.cfi_endproc
 	.size error_return, . - error_return
 
-/* Device interrupts: stubs of 16 bytes push the vector, then the handler runs on the interrupt stack. */
+/* Device interrupts: stubs of 16 bytes push the vector; common_interrupt() moves to the interrupt stack. */
 	.balign 16
 	.globl irq_entries_start
 irq_entries_start:
@@ -177,14 +259,7 @@ asm_common_interrupt:
 1:	movq	%rsp, %rdi
 	movq	120(%rsp), %rsi
 	movq	$-1, 120(%rsp)
-	movq	%gs:hardirq_stack_ptr, %rax
-	movq	%rsp, (%rax)
-	movq	%rax, %rsp
-	/* CFA = saved stack pointer + 168 */
-	.cfi_escape 0x0f, 6, 0x77, 0x00, 0x06, 0x23, 0xa8, 0x01
 	call	common_interrupt
-	popq	%rsp
-	.cfi_def_cfa rsp, 168
 	jmp	error_return
 	.cfi_endproc
 	.size asm_common_interrupt, . - asm_common_interrupt
@@ -196,10 +271,10 @@ entry_SYSCALL_64:
 	.cfi_startproc
 	.cfi_undefined rip
 	swapgs
-	movq	%rsp, %gs:cpu_tss_rw + 20	/* sp2: scratch */
+	movq	%rsp, %gs:cpu_tss_rw + TSS_sp2	/* scratch */
 	movq	%gs:cpu_current_top_of_stack, %rsp
 	pushq	$__USER_DS
-	pushq	%gs:cpu_tss_rw + 20
+	pushq	%gs:cpu_tss_rw + TSS_sp2
 	pushq	%r11
 	pushq	$__USER_CS
 	pushq	%rcx

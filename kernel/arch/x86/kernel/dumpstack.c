@@ -8,8 +8,10 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
+#include <linux/spinlock.h>
 
 static int die_counter;
+static arch_spinlock_t die_lock;
 static int die_owner = -1, die_nest_count;
 static struct pt_regs exec_summary_regs;
 static bool have_summary;
@@ -21,28 +23,45 @@ static bool in_range(unsigned long *stack, void *begin, size_t size, struct stac
 	info->type = type;
 	info->begin = begin;
 	info->end = (unsigned long *)((char *)begin + size);
+	info->next_sp = NULL;
 	return true;
+}
+
+/* An exception's frame lies at the top of its stack. The NMI stack is two: see asm_exc_nmi. */
+static bool in_exception_stack(unsigned long *stack, struct stack_info *info)
+{
+	static const struct { u16 offset, size; u8 ist; } stacks[] = {
+		{ offsetof(struct cea_exception_stacks, DF_stack), EXCEPTION_STKSZ, ESTACK_DF },
+		{ offsetof(struct cea_exception_stacks, NMI_stack), EXCEPTION_STKSZ / 2, ESTACK_NMI },
+		{ offsetof(struct cea_exception_stacks, NMI_stack) + EXCEPTION_STKSZ / 2, EXCEPTION_STKSZ / 2, ESTACK_NMI },
+		{ offsetof(struct cea_exception_stacks, DB_stack), EXCEPTION_STKSZ, ESTACK_DB },
+		{ offsetof(struct cea_exception_stacks, MCE_stack), EXCEPTION_STKSZ, ESTACK_MCE },
+	};
+	char *base = (char *)this_cpu_read(cea_exception_stacks);
+
+	for (size_t i = 0; base && i < ARRAY_SIZE(stacks); i++)
+		if (in_range(stack, base + stacks[i].offset, stacks[i].size, info, STACK_TYPE_EXCEPTION)) {
+			info->ist = stacks[i].ist;
+			info->next_sp = (unsigned long *)((struct pt_regs *)info->end - 1)->sp;
+			return true;
+		}
+	return false;
 }
 
 bool get_stack_info(unsigned long *stack, struct task_struct *task, struct stack_info *info)
 {
-	static const u16 offsets[N_EXCEPTION_STACKS] = {
-		offsetof(struct cea_exception_stacks, DF_stack), offsetof(struct cea_exception_stacks, NMI_stack),
-		offsetof(struct cea_exception_stacks, DB_stack), offsetof(struct cea_exception_stacks, MCE_stack)
-	};
-	char *top = this_cpu_read(hardirq_stack_ptr), *estacks = (char *)this_cpu_read(cea_exception_stacks);
+	char *top = this_cpu_read(hardirq_stack_ptr);
 
 	if (task->stack && in_range(stack, task->stack, THREAD_SIZE, info, STACK_TYPE_TASK))
 		return true;
 	if (task != current)
 		return false;
-	if (top && in_range(stack, top + 8 - THREAD_SIZE, THREAD_SIZE, info, STACK_TYPE_IRQ))
+	if (top && in_range(stack, top + 8 - THREAD_SIZE, THREAD_SIZE, info, STACK_TYPE_IRQ)) {
+		info->next_sp = (unsigned long *)info->end[-1];
 		return true;
-	for (int i = 0; estacks && i < N_EXCEPTION_STACKS; i++)
-		if (in_range(stack, estacks + offsets[i], EXCEPTION_STKSZ, info, STACK_TYPE_EXCEPTION)) {
-			info->ist = i;
-			return true;
-		}
+	}
+	if (in_exception_stack(stack, info))
+		return true;
 	info->type = STACK_TYPE_UNKNOWN;
 	return false;
 }
@@ -73,6 +92,8 @@ void show_opcodes(struct pt_regs *regs, const char *log_lvl)
 	unsigned long prologue = regs->ip - PROLOGUE_SIZE;
 	bool readable;
 
+	if (user_mode(regs) && regs != task_pt_regs(current))
+		return; /* another task's program is out of reach */
 	if (user_mode(regs))
 		readable = prologue < TASK_SIZE && !copy_from_user(opcodes, (void *)prologue, OPCODE_BUFSIZE);
 	else
@@ -153,9 +174,21 @@ static void printk_stack_address(unsigned long address, bool reliable, const cha
 	printk("%s %s%s\n", log_lvl, reliable ? "" : "? ", symbol);
 }
 
+static bool on_stack(const struct stack_info *info, void *at, size_t size)
+{
+	return (char *)at >= (char *)info->begin && (char *)at + size <= (char *)info->end;
+}
+
+/* Registers are shown where they lie: with the stack that holds them. */
+static void show_regs_if_on_stack(const struct stack_info *info, struct pt_regs *regs, const char *log_lvl)
+{
+	if (regs && on_stack(info, regs, sizeof(*regs)))
+		show_general(regs, log_lvl);
+}
+
 /*
- * Every word of each stack that looks like a text address is printed; those the unwinder passes are certain,
- * the others get a question mark. A register frame is printed where it lies; it leads to the next stack.
+ * Every word of each stack that looks like a text address is printed; those that the unwinder passes are certain,
+ * the others get a question mark. From one stack to the next it goes by what the switch left behind.
  */
 void show_trace_log_lvl(struct task_struct *task, struct pt_regs *regs, unsigned long *stack, const char *log_lvl)
 {
@@ -164,70 +197,76 @@ void show_trace_log_lvl(struct task_struct *task, struct pt_regs *regs, unsigned
 
 	printk("%sCall Trace:\n", log_lvl);
 	if (!stack)
-		stack = (unsigned long *)regs->sp;
+		stack = regs ? (unsigned long *)regs->sp : (unsigned long *)task->thread.sp;
 	unwind_start(&state, task, regs, stack);
 	if (regs)
 		unwind_next_frame(&state); /* the frame of regs itself is the RIP line */
-	if (!get_stack_info(stack, task, &info)) /* a stack pointer that ran into the guard page */
-		stack = (unsigned long *)ALIGN((unsigned long)stack, (unsigned long)PAGE_SIZE);
-	while (stack && get_stack_info(stack, task, &info)) {
-		const char *name = stack_type_name(&info);
-		unsigned long *next = NULL;
+	regs = state.regs;
+	for (int visited = 0; stack && visited < 8; visited++) {
+		const char *name;
 
-		printk("%s <%s>\n", log_lvl, name);
-		while (stack < info.end) {
-			if (state.regs && (unsigned long *)state.regs == stack) {
-				show_general(state.regs, log_lvl);
-				if (user_mode(state.regs))
-					break;
-				stack = (unsigned long *)state.sp;
-				if (stack < info.begin || stack >= info.end) {
-					next = stack;
-					unwind_next_frame(&state);
-					break;
-				}
-				unwind_next_frame(&state);
-				continue;
-			}
-			if (state.regs && ((unsigned long *)state.regs < info.begin || (unsigned long *)state.regs >= info.end)) {
-				next = (unsigned long *)state.regs;
+		if (!get_stack_info(stack, task, &info)) {
+			/* a stack pointer that ran into the guard page below */
+			stack = (unsigned long *)ALIGN((unsigned long)stack, (unsigned long)PAGE_SIZE);
+			if (!get_stack_info(stack, task, &info))
 				break;
-			}
-			if (kernel_text_address(*stack)) {
-				bool reliable = !state.done && !state.regs && stack == unwind_get_return_address_ptr(&state);
+		}
+		name = stack_type_name(&info);
+		printk("%s <%s>\n", log_lvl, name);
+		show_regs_if_on_stack(&info, regs, log_lvl);
+		for (; stack < info.end; stack++) {
+			bool reliable;
 
+			if (!kernel_text_address(*stack))
+				continue;
+			if (!regs || stack != &regs->ip) {
+				reliable = !state.done && !state.regs && stack == unwind_get_return_address_ptr(&state);
 				printk_stack_address(*stack, reliable, log_lvl);
-				if (reliable)
-					unwind_next_frame(&state);
+				if (!reliable)
+					continue;
 			}
-			stack++;
+			unwind_next_frame(&state);
+			regs = state.regs;
+			show_regs_if_on_stack(&info, regs, log_lvl);
 		}
 		printk("%s </%s>\n", log_lvl, name);
-		stack = next;
+		stack = (unsigned long *)ALIGN((unsigned long)info.next_sp, sizeof(long));
 	}
 }
 
-static noinline void show_stack(const char *log_lvl)
+void show_stack(struct task_struct *task, unsigned long *sp, const char *log_lvl)
 {
-	show_trace_log_lvl(current, NULL, (unsigned long *)__builtin_frame_address(0) + 1, log_lvl);
+	if (!sp && task == current)
+		sp = (unsigned long *)__builtin_frame_address(0) + 1;
+	show_trace_log_lvl(task, NULL, sp, log_lvl);
+}
+
+static noinline void __dump_stack(const char *log_lvl)
+{
+	show_stack(current, (unsigned long *)__builtin_frame_address(0) + 1, log_lvl);
 }
 
 noinline void dump_stack_lvl(const char *log_lvl)
 {
 	dump_stack_print_info(log_lvl);
-	show_stack(log_lvl);
+	__dump_stack(log_lvl);
 }
 
+/* One report at a time; a CPU that fails while it reports goes on with the new one. */
 unsigned long oops_begin(void)
 {
 	unsigned long flags;
+	int cpu;
 
 	oops_enter();
 	flags = local_irq_save();
+	cpu = smp_processor_id();
+	if (!arch_spin_trylock(&die_lock) && cpu != READ_ONCE(die_owner))
+		arch_spin_lock(&die_lock);
 	die_nest_count++;
-	die_owner = smp_processor_id();
+	die_owner = cpu;
 	console_loglevel = 15;
-	oops_in_progress++;
+	bust_spinlocks(1);
 	return flags;
 }
 
@@ -235,10 +274,12 @@ void oops_end(unsigned long flags, struct pt_regs *regs, int signr)
 {
 	if (regs && kexec_should_crash(current))
 		crash_kexec(regs);
-	oops_in_progress--;
+	bust_spinlocks(0);
 	die_owner = -1;
 	add_taint(TAINT_DIE, LOCKDEP_NOW_UNRELIABLE);
 	die_nest_count--;
+	if (!die_nest_count)
+		arch_spin_unlock(&die_lock);
 	local_irq_restore(flags);
 	oops_exit();
 	if (have_summary)

@@ -100,6 +100,88 @@ common_startup_64:
 	.size common_startup_64, . - common_startup_64
 	.set PT_REGS_GAP, 168
 
+/*
+ * The other processors. They wake up in real mode in a copy of this page at TRAMPOLINE and climb to long mode by
+ * the tables of trampoline_pgd, which map the first GiB as it lies besides the kernel (Linux: realmode/rm).
+ */
+#define LOW(x) (x - trampoline_start + TRAMPOLINE)
+	.section .rodata, "a"
+	.globl trampoline_start, trampoline_end
+	.code16
+trampoline_start:
+	cli
+	cld
+	xorw	%ax, %ax
+	movw	%ax, %ds
+	lgdtl	LOW(trampoline_gdt_pointer)
+	movl	%cr0, %eax
+	orl	$1, %eax
+	movl	%eax, %cr0
+	ljmpl	$8, $LOW(trampoline_32)
+	.code32
+trampoline_32:
+	movl	$16, %eax
+	movl	%eax, %ds
+	movl	$0xa0, %eax		/* PAE, PGE */
+	movl	%eax, %cr4
+	movl	$PHYS(trampoline_pgd), %eax
+	movl	%eax, %cr3
+	movl	$0xc0000080, %ecx
+	rdmsr
+	orl	$0x901, %eax		/* NXE, LME, SCE */
+	wrmsr
+	movl	$0x80050033, %eax
+	movl	%eax, %cr0
+	ljmp	$24, $LOW(trampoline_64)
+	.code64
+trampoline_64:
+	movq	$secondary_startup_64_no_verify, %rax
+	jmp	*%rax
+	.balign 8
+trampoline_gdt:
+	.quad	0
+	.quad	0x00cf9b000000ffff	/* 08 code, 32-bit */
+	.quad	0x00cf93000000ffff	/* 10 data */
+	.quad	0x00af9b000000ffff	/* 18 code, 64-bit */
+trampoline_gdt_pointer:
+	.word	. - trampoline_gdt - 1
+	.long	LOW(trampoline_gdt)
+trampoline_end:
+
+	.text
+	.globl secondary_startup_64_no_verify
+	.type secondary_startup_64_no_verify, @function
+secondary_startup_64_no_verify:
+	.cfi_startproc
+	.cfi_undefined rip
+	movq	$PHYS(init_top_pgt), %rax
+	movq	%rax, %cr3
+	lgdt	gdt_pointer(%rip)
+	movq	initial_stack(%rip), %rsp
+	leaq	1f(%rip), %rax
+	pushq	$__KERNEL_CS
+	pushq	%rax
+	lretq
+1:	xorl	%eax, %eax
+	movl	%eax, %ds
+	movl	%eax, %es
+	movl	%eax, %fs
+	movl	%eax, %gs
+	movl	$__KERNEL_DS, %eax
+	movl	%eax, %ss
+	movq	initial_gs(%rip), %rax
+	movq	%rax, %rdx
+	shrq	$32, %rdx
+	movl	$0xc0000101, %ecx
+	wrmsr
+	pushq	$0
+	popfq
+	xorl	%ebp, %ebp
+	call	start_secondary
+	ud2
+	.cfi_endproc
+	.size secondary_startup_64_no_verify, . - secondary_startup_64_no_verify
+
 	.section .data..page_aligned, "aw"
 	.balign 4096
 	.globl init_top_pgt
@@ -111,6 +193,11 @@ init_top_pgt:
 	.quad	PHYS(level3_kernel_pgt) + 0x63	/* 511 */
 	.type init_top_pgt, @object
 	.size init_top_pgt, . - init_top_pgt
+	.globl trampoline_pgd
+trampoline_pgd:
+	.quad	PHYS(level3_ident_pgt) + 0x63
+	.fill	510, 8, 0
+	.quad	PHYS(level3_kernel_pgt) + 0x63
 level3_ident_pgt:
 	.quad	PHYS(level2_ident_pgt) + 0x63
 	.fill	511, 8, 0
@@ -141,9 +228,14 @@ init_stack:
 	.size init_stack, THREAD_SIZE
 
 	.data
+	.globl initial_stack, initial_gs
+initial_stack:
+	.quad	0
+initial_gs:
+	.quad	0
 	.balign 16
-	.globl gdt_page
-gdt_page:
+	.globl early_gdt
+early_gdt:			/* each processor gets a copy with a TSS of its own: gdt_page */
 	.quad	0, 0
 	.quad	0x00af9b000000ffff		/* 10 kernel code */
 	.quad	0x00cf93000000ffff		/* 18 kernel data */
@@ -154,10 +246,10 @@ gdt_page:
 	.quad	0, 0				/* 40 TSS */
 .Lgdt_end:
 gdt_pointer:
-	.word	.Lgdt_end - gdt_page - 1
-	.quad	gdt_page
+	.word	.Lgdt_end - early_gdt - 1
+	.quad	early_gdt
 	.balign 8
 gdt_pointer_phys:
-	.word	.Lgdt_end - gdt_page - 1
-	.long	PHYS(gdt_page)
+	.word	.Lgdt_end - early_gdt - 1
+	.long	PHYS(early_gdt)
 	.section .note.GNU-stack, "", @progbits

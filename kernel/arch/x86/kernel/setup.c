@@ -16,6 +16,7 @@ DEFINE_PER_CPU(int, __preempt_count);
 DEFINE_PER_CPU(void *, hardirq_stack_ptr);
 DEFINE_PER_CPU(unsigned long, cpu_current_top_of_stack);
 DEFINE_PER_CPU(struct tss_struct, cpu_tss_rw);
+DEFINE_PER_CPU(struct gdt_page, gdt_page);
 DEFINE_PER_CPU(struct cea_exception_stacks *, cea_exception_stacks);
 DEFINE_PER_CPU(struct cpuinfo_x86, cpu_info);
 static struct cea_exception_stacks exception_stacks __aligned(4096);
@@ -110,42 +111,57 @@ const char *hardware_name(void)
 	return dmi_hardware;
 }
 
+/* Tables and registers of the CPU that runs this: its GDT with its TSS, emergency stacks, features, SYSCALL. */
 void cpu_init(void)
 {
 	extern char __per_cpu_load[];
-	extern u64 gdt_page[];
+	extern u64 early_gdt[];
+	extern void entry_SYSCALL_64(void);
+	struct { u16 limit; u64 base; } __packed pointer;
+	struct cea_exception_stacks *stacks;
+	struct cpuinfo_x86 *info;
 	struct tss_struct *tss;
-	u64 base, *ist;
+	u64 base, *ist, *gdt;
 	u32 r[4];
 
-	__per_cpu_offset[0] = (unsigned long)__per_cpu_load;
-	this_cpu_write(this_cpu_off, (unsigned long)__per_cpu_load);
-	__cpu_possible_mask.bits[0] = __cpu_present_mask.bits[0] = __cpu_online_mask.bits[0] = __cpu_active_mask.bits[0] = 1;
+	if (!__per_cpu_offset[0]) { /* the boot processor: its area is the image's own */
+		__per_cpu_offset[0] = (unsigned long)__per_cpu_load;
+		this_cpu_write(this_cpu_off, (unsigned long)__per_cpu_load);
+		__cpu_possible_mask.bits[0] = __cpu_present_mask.bits[0] = __cpu_online_mask.bits[0] = __cpu_active_mask.bits[0] = 1;
+		this_cpu_write(cea_exception_stacks, &exception_stacks);
+	}
 	this_cpu_write(hardirq_stack_ptr, (char *)this_cpu_ptr(&irq_stack_backing_store) + THREAD_SIZE - 8);
-	this_cpu_write(cea_exception_stacks, &exception_stacks);
+	stacks = this_cpu_read(cea_exception_stacks);
 	tss = this_cpu_ptr(&cpu_tss_rw);
 	ist = (u64 *)((char *)tss + offsetof(struct x86_hw_tss, ist));
-	ist[ESTACK_DF] = (u64)exception_stacks.NMI_stack_guard;
-	ist[ESTACK_NMI] = (u64)exception_stacks.DB_stack_guard;
-	ist[ESTACK_DB] = (u64)exception_stacks.MCE_stack_guard;
-	ist[ESTACK_MCE] = (u64)exception_stacks.IST_top_guard;
+	ist[ESTACK_DF] = (u64)stacks->NMI_stack_guard;
+	ist[ESTACK_NMI] = (u64)stacks->DB_stack_guard;
+	ist[ESTACK_DB] = (u64)stacks->MCE_stack_guard;
+	ist[ESTACK_MCE] = (u64)stacks->IST_top_guard;
 	tss->x86_tss.io_bitmap_base = sizeof(*tss);
+	tss->x86_tss.sp0 = (u64)current->stack + THREAD_SIZE;
+	this_cpu_write(cpu_current_top_of_stack, (unsigned long)current->stack + THREAD_SIZE);
+	gdt = this_cpu_ptr(&gdt_page)->gdt;
+	memcpy(gdt, early_gdt, sizeof(struct gdt_page));
 	base = (u64)tss;
-	gdt_page[8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 | 0x890000000000ull | (base >> 24 & 0xff) << 56;
-	gdt_page[9] = base >> 32;
-	__asm__ volatile("ltr %w0" : : "r"(GDT_TSS));
-	__asm__ volatile("lldt %w0" : : "r"(0)); /* no local table: its selectors fault with their number */
+	gdt[8] = (sizeof(*tss) - 1) | (base & 0xffffff) << 16 | 0x890000000000ull | (base >> 24 & 0xff) << 56;
+	gdt[9] = base >> 32;
+	pointer.limit = sizeof(struct gdt_page) - 1;
+	pointer.base = (u64)gdt;
+	__asm__ volatile("lgdt %0; ltr %w1" : : "m"(pointer), "r"(GDT_TSS));
 	cpuid(7, 0, r);
 	write_cr4(read_cr4() | (r[1] & 1 << 7 ? 0x100000 : 0) | (r[1] & 1 << 20 ? 0x200000 : 0));
+	mcheck_cpu_init();
+	info = this_cpu_ptr(&cpu_info);
+	info->cpu_index = smp_processor_id();
 	cpuid(0, 0, r);
-	memcpy(this_cpu_ptr(&cpu_info)->x86_vendor_id, &r[1], 4);
-	memcpy(this_cpu_ptr(&cpu_info)->x86_vendor_id + 4, &r[3], 4);
-	memcpy(this_cpu_ptr(&cpu_info)->x86_vendor_id + 8, &r[2], 4);
+	memcpy(info->x86_vendor_id, &r[1], 4);
+	memcpy(info->x86_vendor_id + 4, &r[3], 4);
+	memcpy(info->x86_vendor_id + 8, &r[2], 4);
 	for (u32 i = 0; i < 3; i++) {
 		cpuid(0x80000002 + i, 0, r);
-		memcpy(this_cpu_ptr(&cpu_info)->x86_model_id + 16 * i, r, 16);
+		memcpy(info->x86_model_id + 16 * i, r, 16);
 	}
-	extern void entry_SYSCALL_64(void);
 	wrmsrl(MSR_STAR, (u64)(__USER_CS - 16) << 48 | (u64)__KERNEL_CS << 32);
 	wrmsrl(MSR_LSTAR, (u64)entry_SYSCALL_64);
 	wrmsrl(MSR_SYSCALL_MASK, 0x257fd5);
@@ -160,6 +176,8 @@ __attribute__((no_stack_protector)) void x86_64_start_kernel(unsigned long info,
 	else
 		from_boot_params(__va(info));
 	this_cpu_write(current_task, &init_task);
+	init_top_pgt[0].pgd = 0; /* address 0 is nobody's from here on */
+	write_cr3(read_cr3());
 	start_kernel();
 	__builtin_unreachable();
 }

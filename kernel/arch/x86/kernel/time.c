@@ -1,21 +1,13 @@
-/*
- * Interrupts and time: the 8259 pair, the 8254 at 1000 Hz, a clock from the TSC. Mirrors Linux arch/x86/kernel/
- * irq.c, i8259.c, time.c and tsc.c.
- */
-#include <asm/processor.h>
+/* Time: a clock from the TSC, the calendar from the RTC, the tick's rate. Mirrors Linux arch/x86/kernel/time.c and tsc.c. */
+#include <asm/apic.h>
+#include <linux/module.h>
 #include <linux/sched.h>
 
 #define PIT_HZ 1193182
-unsigned long long jiffies_64 = (unsigned long long)(unsigned int)(-300 * HZ);
-extern unsigned long volatile jiffies __attribute__((alias("jiffies_64")));
 unsigned int cpu_khz = 1000000;
-unsigned long avenrun[3];
 struct timekeeper { u64 xtime_sec; unsigned long ktime_sec; };
 struct timekeeper shadow_timekeeper;
 static u64 tsc_start;
-static unsigned long ticks;
-static irq_handler_t handlers[16];
-unsigned long irq_counts[16];
 
 u64 sched_clock(void)
 {
@@ -24,56 +16,6 @@ u64 sched_clock(void)
 	if (!tsc_start) /* messages before the clock runs are stamped 0, as in Linux */
 		return 0;
 	return cycles / cpu_khz * 1000000 + cycles % cpu_khz * 1000000 / cpu_khz;
-}
-
-static void timer_interrupt(int irq)
-{
-	jiffies_64++;
-	if (++ticks % HZ == 0)
-		shadow_timekeeper.xtime_sec++;
-	scheduler_tick();
-}
-
-void request_irq(int irq, irq_handler_t handler)
-{
-	u16 port = irq < 8 ? 0x21 : 0xa1;
-
-	handlers[irq] = handler;
-	outb(port, inb(port) & ~(1 << (irq & 7)));
-	if (irq >= 8)
-		outb(0x21, inb(0x21) & ~4);
-}
-
-static noinline void handle_edge_irq(int irq)
-{
-	irq_counts[irq]++;
-	if (irq >= 8)
-		outb(0xa0, 0x20);
-	outb(0x20, 0x20);
-	if (handlers[irq])
-		handlers[irq](irq);
-}
-
-void common_interrupt(struct pt_regs *regs, unsigned long vector);
-noinline void common_interrupt(struct pt_regs *regs, unsigned long vector)
-{
-	preempt_count_add(HARDIRQ_OFFSET);
-	handle_edge_irq((int)vector - 0x20);
-	preempt_count_add(-HARDIRQ_OFFSET);
-}
-
-void init_IRQ(void)
-{
-	outb(0x20, 0x11);
-	outb(0x21, 0x20);
-	outb(0x21, 4);
-	outb(0x21, 1);
-	outb(0xa0, 0x11);
-	outb(0xa1, 0x28);
-	outb(0xa1, 2);
-	outb(0xa1, 1);
-	outb(0x21, 0xff);
-	outb(0xa1, 0xff);
 }
 
 static u8 cmos(u8 index)
@@ -100,8 +42,11 @@ static u64 read_rtc(void)
 		bcd(cmos(2))) * 60 + bcd(cmos(0));
 }
 
-/* The TSC's rate from CPUID, or counted over 10 ms of the PIT's channel 2 (Linux: quick_pit_calibrate). */
-static void calibrate_tsc(void)
+/*
+ * Rates of the TSC and of the local APIC's timer: from CPUID, whose crystal drives both, or both counted over
+ * 10 ms of the PIT's channel 2 (Linux: native_calibrate_tsc, quick_pit_calibrate).
+ */
+static void calibrate(void)
 {
 	u32 r[4];
 	u64 start;
@@ -111,29 +56,40 @@ static void calibrate_tsc(void)
 		cpuid(0x15, 0, r);
 		if (r[0] && r[1] && r[2]) {
 			cpu_khz = (u64)r[2] * r[1] / r[0] / 1000;
+			lapic_timer_khz = r[2] / 1000;
 			return;
 		}
 	}
 	outb(0x61, (inb(0x61) & ~2) | 1);
 	outb(0x43, 0xb0);
 	outb(0x42, (PIT_HZ / 100) & 0xff);
+	apic_write(APIC_TDCR, 0xb);
+	apic_write(APIC_LVTT, APIC_LVT_MASKED | LOCAL_TIMER_VECTOR);
 	outb(0x42, (PIT_HZ / 100) >> 8);
+	apic_write(APIC_TMICT, 0xffffffff);
 	start = rdtsc();
 	while (!(inb(0x61) & 0x20))
 		;
 	cpu_khz = (rdtsc() - start) / 10;
+	lapic_timer_khz = (0xffffffff - apic_read(APIC_TMCCT)) / 10;
+	apic_write(APIC_TMICT, 0);
 }
 
 void time_init(void)
 {
-	calibrate_tsc();
+	calibrate();
 	tsc_start = rdtsc();
 	printk("tsc: Detected %u.%03u MHz processor\n", cpu_khz / 1000, cpu_khz % 1000);
 	shadow_timekeeper.xtime_sec = read_rtc();
-	outb(0x43, 0x34);
-	outb(0x40, (PIT_HZ / HZ) & 0xff);
-	outb(0x40, (PIT_HZ / HZ) >> 8);
-	request_irq(0, timer_interrupt);
+	setup_APIC_timer();
+}
+
+void udelay(unsigned int us)
+{
+	u64 end = rdtsc() + (u64)us * cpu_khz / 1000;
+
+	while (rdtsc() < end)
+		cpu_relax();
 }
 
 void mdelay(unsigned int ms)
@@ -143,3 +99,6 @@ void mdelay(unsigned int ms)
 	while (rdtsc() < end)
 		cpu_relax();
 }
+EXPORT_SYMBOL(mdelay);
+EXPORT_SYMBOL(udelay);
+EXPORT_SYMBOL(sched_clock);

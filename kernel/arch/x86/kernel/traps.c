@@ -2,7 +2,7 @@
  * Exceptions, one C handler each, in Linux's names; the stubs in entry_64.S call them with the register frame
  * and the error code. Mirrors Linux arch/x86/kernel/traps.c and idt.c.
  */
-#include <asm/processor.h>
+#include <asm/apic.h>
 #include <asm/stacktrace.h>
 #include <linux/notifier.h>
 #include <linux/mm.h>
@@ -28,6 +28,13 @@ void asm_exc_coprocessor_error(void);
 void asm_exc_alignment_check(void);
 void asm_exc_machine_check(void);
 void asm_exc_simd_coprocessor_error(void);
+void asm_sysvec_apic_timer_interrupt(void);
+void asm_sysvec_reschedule_ipi(void);
+void asm_sysvec_call_function(void);
+void asm_sysvec_call_function_single(void);
+void asm_sysvec_reboot(void);
+void asm_sysvec_error_interrupt(void);
+void asm_sysvec_spurious_apic_interrupt(void);
 extern char irq_entries_start[];
 
 static void cond_local_irq_enable(struct pt_regs *regs)
@@ -250,22 +257,6 @@ void exc_general_protection(struct pt_regs *regs, long error_code)
 	die(desc, regs, error_code);
 }
 
-void exc_nmi(struct pt_regs *regs, long error_code)
-{
-	u8 reason = inb(0x61);
-
-	if (notify_die(DIE_NMI, "NMI", regs, reason, 2, 0) == NOTIFY_STOP)
-		return;
-	pr_emerg("Uhhuh. NMI received for unknown reason %02x on CPU %d.\n", reason, smp_processor_id());
-	pr_emerg("Dazed and confused, but trying to continue\n");
-}
-
-void exc_machine_check(struct pt_regs *regs, long error_code)
-{
-	add_taint(TAINT_MACHINE_CHECK, LOCKDEP_NOW_UNRELIABLE);
-	panic("Fatal local machine check");
-}
-
 static void set_gate(int n, void (*fn)(void), int ist, int dpl)
 {
 	unsigned long addr = (unsigned long)fn;
@@ -281,6 +272,13 @@ static void set_gate(int n, void (*fn)(void), int ist, int dpl)
 	g->offset_high = addr >> 32;
 }
 
+void load_current_idt(void)
+{
+	struct { u16 limit; unsigned long base; } __packed pointer = { sizeof(idt_table) - 1, (unsigned long)idt_table };
+
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
 void trap_init(void)
 {
 	static const struct { u8 vector, ist, dpl; void (*fn)(void); } gates[] = {
@@ -291,11 +289,17 @@ void trap_init(void)
 		{ 13, 0, 0, asm_exc_general_protection }, { 14, 0, 0, asm_exc_page_fault }, { 16, 0, 0, asm_exc_coprocessor_error },
 		{ 17, 0, 0, asm_exc_alignment_check }, { 18, 4, 0, asm_exc_machine_check }, { 19, 0, 0, asm_exc_simd_coprocessor_error },
 	};
-	struct { u16 limit; unsigned long base; } __packed pointer = { sizeof(idt_table) - 1, (unsigned long)idt_table };
 
 	for (size_t i = 0; i < ARRAY_SIZE(gates); i++)
 		set_gate(gates[i].vector, gates[i].fn, gates[i].ist, gates[i].dpl);
 	for (int i = 0; i < 16; i++)
 		set_gate(0x20 + i, (void (*)(void))(irq_entries_start + 16 * i), 0, 0);
-	__asm__ volatile("lidt %0" : : "m"(pointer));
+	set_gate(LOCAL_TIMER_VECTOR, asm_sysvec_apic_timer_interrupt, 0, 0);
+	set_gate(RESCHEDULE_VECTOR, asm_sysvec_reschedule_ipi, 0, 0);
+	set_gate(CALL_FUNCTION_VECTOR, asm_sysvec_call_function, 0, 0);
+	set_gate(CALL_FUNCTION_SINGLE_VECTOR, asm_sysvec_call_function_single, 0, 0);
+	set_gate(REBOOT_VECTOR, asm_sysvec_reboot, 0, 0);
+	set_gate(ERROR_APIC_VECTOR, asm_sysvec_error_interrupt, 0, 0);
+	set_gate(SPURIOUS_APIC_VECTOR, asm_sysvec_spurious_apic_interrupt, 0, 0);
+	load_current_idt();
 }

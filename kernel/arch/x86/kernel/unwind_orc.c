@@ -65,6 +65,9 @@ void unwind_start(struct unwind_state *state, struct task_struct *task, struct p
 		state->bp = regs->bp;
 		state->regs = regs;
 		state->signal = true;
+	} else if (task != current && task->on_cpu) { /* it runs elsewhere: its stack is moving */
+		state->done = state->error = true;
+		return;
 	} else if (task == current) {
 		__asm__ volatile("lea (%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2" : "=r"(state->ip), "=r"(state->sp), "=r"(state->bp));
 	} else {

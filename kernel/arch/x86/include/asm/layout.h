@@ -7,6 +7,7 @@
  *   ffffea0000000000                     vmemmap: one struct page per frame
  *   ffffffff80000000 + physical          kernel image
  *   ffffffffa0000000                     modules
+ *   ffffffffff5fb000                     I/O APIC, local APIC
  */
 #ifndef _ASM_LAYOUT_H
 #define _ASM_LAYOUT_H
@@ -31,6 +32,17 @@
 #define __USER_DS	0x2b
 #define __USER_CS	0x33
 #define GDT_TSS		0x40
+
+/* Members of struct x86_hw_tss, for assembler */
+#define TSS_sp2		20
+#define TSS_ist		36
+
+/* Where the local APIC and the I/O APIC are mapped (Linux: FIX_APIC_BASE, FIX_IO_APIC_BASE_0) */
+#define FIX_APIC_BASE	0xffffffffff5fc000
+#define FIX_IO_APIC_BASE 0xffffffffff5fb000
+
+/* Real-mode page in which the other processors wake up */
+#define TRAMPOLINE	0x8000
 
 #define X86_CR0_PG	0x80000000
 #endif

@@ -32,6 +32,8 @@ enum exception_stack_ordering { ESTACK_DF, ESTACK_NMI, ESTACK_DB, ESTACK_MCE, N_
 
 DECLARE_PER_CPU(struct fixed_percpu_data, fixed_percpu_data);
 DECLARE_PER_CPU(struct tss_struct, cpu_tss_rw);
+struct gdt_page { u64 gdt[10]; };
+DECLARE_PER_CPU(struct gdt_page, gdt_page);
 DECLARE_PER_CPU(void *, hardirq_stack_ptr);
 DECLARE_PER_CPU(struct cea_exception_stacks *, cea_exception_stacks);
 DECLARE_PER_CPU(struct cpuinfo_x86, cpu_info);
@@ -74,6 +76,9 @@ static inline void clac(void) { if (read_cr4() & 0x200000) __asm__ volatile("cla
 #define MSR_KERNEL_GS_BASE 0xc0000102
 
 void cpu_init(void);
+void mcheck_cpu_init(void);
+void load_current_idt(void);
+void stop_this_cpu(void) __noreturn;
 void trap_init(void);
 void init_IRQ(void);
 void time_init(void);
@@ -85,8 +90,11 @@ extern unsigned long long jiffies_64;
 extern unsigned long volatile jiffies;
 const char *hardware_name(void);
 void machine_restart(const char *cmd) __noreturn;
+void emergency_restart(void) __noreturn;
+void machine_emergency_restart(void) __noreturn;
 void machine_halt(void) __noreturn;
 void mdelay(unsigned int ms);
+void udelay(unsigned int us);
 typedef void (*irq_handler_t)(int irq);
 void request_irq(int irq, irq_handler_t handler);
 #endif

@@ -4,7 +4,8 @@
 #include <linux/sched.h>
 
 enum stack_type { STACK_TYPE_UNKNOWN, STACK_TYPE_TASK, STACK_TYPE_IRQ, STACK_TYPE_ENTRY, STACK_TYPE_EXCEPTION };
-struct stack_info { enum stack_type type; unsigned long *begin, *end; int ist; };
+/* next_sp: where the interrupted code's stack goes on. */
+struct stack_info { enum stack_type type; unsigned long *begin, *end, *next_sp; int ist; };
 bool get_stack_info(unsigned long *stack, struct task_struct *task, struct stack_info *info);
 const char *stack_type_name(const struct stack_info *info);
 
