@@ -2,6 +2,7 @@
  * labcrash: `echo "p null_read" > /sys/kernel/debug/labcrash/trigger` runs a fault of kinds.c. The letter chooses
  * the context, p the writing process itself, h an interrupt and so on; reading the file lists what there is.
  */
+#include <asm/processor.h>
 #include <linux/debugfs.h>
 #include <linux/interrupt.h>
 #include <linux/mm.h>
