@@ -163,6 +163,8 @@ void crash_save_cpu(struct pt_regs *regs, int cpu)
 	u32 *note = (u32 *)per_cpu(crash_notes, cpu);
 	struct elf_prstatus *status = (void *)(note + 5);
 
+	if (!note) /* before core_initcall */
+		return;
 	memset(note, 0, sizeof(note_buf_t));
 	note[0] = 5;
 	note[1] = sizeof(*status);
@@ -206,7 +208,7 @@ noinline void __crash_kexec(struct pt_regs *regs)
 {
 	struct pt_regs fixed_regs;
 
-	if (crashing_cpu != -1) /* one crash, one set of notes */
+	if (crashing_cpu != -1 && crashing_cpu != smp_processor_id()) /* another CPU's crash */
 		return;
 	crash_setup_regs(&fixed_regs, regs);
 	crashing_cpu = smp_processor_id();

@@ -173,3 +173,4 @@ void smp_init(void)
 }
 EXPORT_SYMBOL(smp_call_function_single);
 EXPORT_SYMBOL(on_each_cpu);
+EXPORT_SYMBOL(__cpu_online_mask);

@@ -76,6 +76,18 @@ static const char *put_pointer(struct out *o, const char *fmt, void *p, int widt
 		sprint_symbol(symbol, (unsigned long)p);
 		put_string(o, symbol, width, -1, left);
 		return fmt + 1;
+	case 's': { /* the name alone */
+		unsigned long size, offset;
+		char *module;
+		const char *name = kallsyms_lookup((unsigned long)p, &size, &offset, &module);
+
+		if (name && module)
+			snprintf(symbol, sizeof(symbol), "%s [%s]", name, module);
+		else if (!name)
+			snprintf(symbol, sizeof(symbol), "0x%lx", (unsigned long)p);
+		put_string(o, name && !module ? name : symbol, width, -1, left);
+		return fmt + 1;
+	}
 	case 'B':
 		sprint_backtrace(symbol, (unsigned long)p);
 		put_string(o, symbol, width, -1, left);

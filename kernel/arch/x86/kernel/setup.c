@@ -148,7 +148,7 @@ void cpu_init(void)
 	gdt[9] = base >> 32;
 	pointer.limit = sizeof(struct gdt_page) - 1;
 	pointer.base = (u64)gdt;
-	__asm__ volatile("lgdt %0; ltr %w1" : : "m"(pointer), "r"(GDT_TSS));
+	__asm__ volatile("lgdt %0; ltr %w1; lldt %w2" : : "m"(pointer), "r"(GDT_TSS), "r"(0));
 	cpuid(7, 0, r);
 	write_cr4(read_cr4() | (r[1] & 1 << 7 ? 0x100000 : 0) | (r[1] & 1 << 20 ? 0x200000 : 0));
 	mcheck_cpu_init();

@@ -64,13 +64,17 @@ static int wakeup_secondary_cpu_via_init(int cpu)
 
 int __cpu_up(int cpu, struct task_struct *idle)
 {
+	char *page;
+
 	if (!setup_per_cpu_area(cpu))
 		return -ENOMEM;
 	per_cpu(current_task, cpu) = idle;
 	init_idle(idle, cpu);
 	initial_gs = __per_cpu_offset[cpu];
 	initial_stack = (unsigned long)task_pt_regs(idle);
-	memcpy(__va(TRAMPOLINE), trampoline_start, trampoline_end - trampoline_start);
+	page = __va(TRAMPOLINE);
+	__asm__("" : "+r"(page)); /* an address, not an object of known size */
+	memcpy(page, trampoline_start, trampoline_end - trampoline_start);
 	barrier();
 	return wakeup_secondary_cpu_via_init(cpu);
 }
