@@ -87,6 +87,14 @@ static void do_flush_tlb_all(void *info)
 	write_cr3(read_cr3());
 }
 
+/* On every CPU, before memory is anybody else's or a permission counts. */
+void flush_tlb_all(void)
+{
+	if (num_online_cpus() > 1)
+		smp_call_function_many(~0UL, do_flush_tlb_all, NULL, true);
+	do_flush_tlb_all(NULL);
+}
+
 void vfree(const void *p)
 {
 	struct vmap_area *va, *found = NULL;

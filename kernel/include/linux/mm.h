@@ -78,6 +78,7 @@ void *vmalloc(size_t size) __alloc_size(1);
 struct vmap_area *find_vmap_area(unsigned long addr);
 void *module_alloc(size_t size);
 void vfree(const void *p);
+void flush_tlb_all(void);
 void vmalloc_init(void);
 
 unsigned long *pte_of(pgd_t *pgd, unsigned long addr, bool create);

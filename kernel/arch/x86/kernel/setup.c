@@ -176,8 +176,6 @@ __attribute__((no_stack_protector)) void x86_64_start_kernel(unsigned long info,
 	else
 		from_boot_params(__va(info));
 	this_cpu_write(current_task, &init_task);
-	init_top_pgt[0].pgd = 0; /* address 0 is nobody's from here on */
-	write_cr3(read_cr3());
 	start_kernel();
 	__builtin_unreachable();
 }

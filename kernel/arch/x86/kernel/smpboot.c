@@ -69,6 +69,7 @@ int __cpu_up(int cpu, struct task_struct *idle)
 	if (!setup_per_cpu_area(cpu))
 		return -ENOMEM;
 	per_cpu(current_task, cpu) = idle;
+	per_cpu(fixed_percpu_data, cpu).stack_canary = idle->stack_canary;
 	init_idle(idle, cpu);
 	initial_gs = __per_cpu_offset[cpu];
 	initial_stack = (unsigned long)task_pt_regs(idle);

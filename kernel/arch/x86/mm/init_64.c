@@ -36,7 +36,7 @@ void mark_rodata_ro(void)
 	set_memory_ro(text, pages(_text, __end_rodata));
 	set_memory_ro(ALIAS(_text), pages(_text, __end_rodata));
 	set_memory_nx((unsigned long)__start_rodata, (end - (unsigned long)__start_rodata) / PAGE_SIZE);
-	write_cr3(read_cr3());
+	flush_tlb_all();
 }
 
 /* Code and data of the boot itself are memory like any other from here on. */

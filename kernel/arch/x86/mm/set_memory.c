@@ -35,6 +35,7 @@ static int change_page_attr(unsigned long addr, int numpages, unsigned long set,
 		*pte = (*pte & ~clear) | set;
 		__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
 	}
+	flush_tlb_all();
 	return 0;
 }
 
