@@ -24,14 +24,14 @@ const FEATURES_EDX: u32 =
   (1 << 14) |
   (1 << 12);
 const FEATURES_ECX: u32 =
-  (1 << 13) | (1 << 17) | (1 << 30) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 31);
+  (1 << 13) | (1 << 17) | (1 << 30) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 26) | (1 << 31);
 /** MMX SSE SSE2, CLFLUSH; SSE3 PCLMULQDQ SSSE3 SSE4.1 SSE4.2 AES; SHA. */
 const VECTOR_EDX: u32 = (1 << 23) | (1 << 25) | (1 << 26) | (1 << 19);
 const VECTOR_ECX: u32 = 1 | (1 << 1) | (1 << 9) | (1 << 19) | (1 << 20) | (1 << 25);
 const VECTOR_7_EBX: u32 = 1 << 29;
-/** FSGSBASE BMI1 SMEP BMI2 INVPCID RDSEED ADX SMAP. */
+/** FSGSBASE BMI1 SMEP BMI2 INVPCID (x87 selectors not kept) RDSEED ADX SMAP. */
 const FEATURES_7_EBX: u32 =
-  1 | (1 << 3) | (1 << 7) | (1 << 8) | (1 << 10) | (1 << 18) | (1 << 19) | (1 << 20);
+  1 | (1 << 3) | (1 << 7) | (1 << 8) | (1 << 10) | (1 << 13) | (1 << 18) | (1 << 19) | (1 << 20);
 const FEATURES_7_ECX: u32 = 1 << 2; // UMIP
 const EXTENDED_EDX: u32 = (1 << 11) | (1 << 20) | (1 << 26) | (1 << 27) | (1 << 29);
 
@@ -50,6 +50,10 @@ export function cpuid(): void {
       );
     case 7:
       return sub == 0 ? answer(0, FEATURES_7_EBX | VECTOR_7_EBX, FEATURES_7_ECX, 0) : answer(0, 0, 0, 0);
+    case 0xd:
+      // x87 and SSE, 576 bytes in either format; XSAVEOPT, XSAVEC, XGETBV with ECX = 1.
+      if (sub == 0) return answer(3, 576, 576, 0);
+      return sub == 1 ? answer(7, 576, 0, 0) : answer(0, 0, 0, 0);
     case 0x15:
       return answer(1, 1, 1000000000, 0);
     case 0x16:

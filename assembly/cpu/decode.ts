@@ -427,6 +427,7 @@ function oneByte(op: u32, mode: u32): void {
     case 0xde:
     case 0xdf:
       needModrm();
+      setImm(modrm); // for FOP
       return set(id.FP, MAP_X87);
     case 0xe0:
     case 0xe1:
@@ -535,6 +536,8 @@ function twoByte(mode: u32): void {
       return set(id.GROUP6, regOp());
     case 0x01:
       needModrm();
+      if (modrm == 0xd0 || modrm == 0xd1)
+        return set(rep == 0 && (bits & BIT_OPSIZE) == 0 ? id.FP : id.UNDEFINED, MAP_0F);
       if (modrm == 0xf8) return set(mode == 64 ? id.SWAPGS : id.UNDEFINED, 0);
       if (modrm == 0xf9) return set(id.RDTSC, 1);
       if (modrm == 0xca || modrm == 0xcb) return set(id.STAC, modrm & 1);
@@ -617,11 +620,9 @@ function twoByte(mode: u32): void {
       if ((bits & BIT_MEM) == 0) {
         if (rep == 0xf3 && g < 4 && mode == 64) return set(id.FSGSBASE, g);
         if (isPlain && g >= 5) return set(id.FENCE, g);
-      } else if (g == 7) return set(isPlain ? id.FENCE : id.UNDEFINED, 0);
-      else if (g < 4) {
-        if (!isPlain) return set(id.UNDEFINED, 0);
-        return set(id.FP, g < 2 ? MAP_0F : g == 2 ? sse.MXCSR_LOAD : sse.MXCSR_STORE);
-      }
+      } else if (!isPlain) return set(id.UNDEFINED, 0);
+      else if (g == 7) return set(id.FENCE, g);
+      else return set(id.FP, g == 2 ? sse.MXCSR_LOAD : g == 3 ? sse.MXCSR_STORE : MAP_0F);
       return set(id.UNDEFINED, 0);
     }
     case 0xaf:
@@ -662,6 +663,8 @@ function twoByte(mode: u32): void {
     case 0xc7:
       needModrm();
       if (regOp() == 1 && (bits & BIT_MEM) != 0) return set(id.CMPXCHG8B, 0);
+      if (regOp() == 4 && (bits & BIT_MEM) != 0)
+        return set(rep == 0 && (bits & BIT_OPSIZE) == 0 ? id.FP : id.UNDEFINED, MAP_0F);
       if (regOp() >= 6 && (bits & BIT_MEM) == 0) return set(id.RDRAND, regOp());
       return set(id.UNDEFINED, 0);
     case 0x34:

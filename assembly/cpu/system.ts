@@ -105,7 +105,8 @@ import {
 import * as s from "./state";
 
 const CR0_VALID: u64 = 0xe005003f;
-const CR4_VALID: u64 = 0x7ff | s.CR4_PCIDE | s.CR4_UMIP | s.CR4_FSGSBASE | s.CR4_SMEP | s.CR4_SMAP;
+const CR4_VALID: u64 =
+  0x7ff | s.CR4_PCIDE | s.CR4_UMIP | s.CR4_FSGSBASE | s.CR4_OSXSAVE | s.CR4_SMEP | s.CR4_SMAP;
 
 /** True when privileged; else #GP(0) is pending. */
 function privileged(): bool {

@@ -9,6 +9,7 @@ import { eventsReset } from "../machine/events";
 import { blockRead, blockReset, blockWrite } from "./block";
 import { debugExitWrite } from "./debug_exit";
 import { doorbellRead, doorbellReset, doorbellWrite } from "./doorbell";
+import { fpuErrorReset, fpuErrorWrite } from "./fpu_error";
 import { fwCfgRead, fwCfgReset, fwCfgWrite } from "./fw_cfg";
 import { i8042Read, i8042Write } from "./i8042";
 import { ioapicRead, ioapicReset, ioapicWrite } from "./ioapic";
@@ -37,11 +38,12 @@ const KEYBOARD_COMMAND: u32 = 8;
 const SERIAL_0: u32 = 9;
 const SERIAL_1: u32 = 10;
 const PANIC: u32 = 11;
+const FPU_ERROR: u32 = 12;
 // From here on wide accesses reach the device in one piece.
-const FIRMWARE: u32 = 12;
-const DEBUG_EXIT: u32 = 13;
-const DISK: u32 = 14;
-const BELL: u32 = 15;
+const FIRMWARE: u32 = 13;
+const DEBUG_EXIT: u32 = 14;
+const DISK: u32 = 15;
+const BELL: u32 = 16;
 
 const IOAPIC_PAGE: u64 = 0xfec00000;
 
@@ -56,6 +58,7 @@ export function devicesReset(ramBytes: u64, cpus: u32, startSeconds: u64, serial
   pitReset();
   rtcReset(startSeconds, ramBytes);
   uartReset();
+  fpuErrorReset();
   fwCfgReset(ramBytes, cpus);
   blockReset();
   doorbellReset();
@@ -67,6 +70,7 @@ export function devicesReset(ramBytes: u64, cpus: u32, startSeconds: u64, serial
   claim(0x64, 1, KEYBOARD_COMMAND);
   claim(0x70, 2, CLOCK);
   claim(0xa0, 2, SLAVE_PIC);
+  claim(0xf0, 2, FPU_ERROR);
   claim(0xf4, 4, DEBUG_EXIT);
   if (serialPorts > 1) claim(0x2f8, 8, SERIAL_1);
   if (serialPorts > 0) claim(0x3f8, 8, SERIAL_0);
@@ -181,6 +185,9 @@ function writeByte(owner: u32, port: u32, value: u32): void {
       break;
     case PANIC:
       pvpanicWrite(value);
+      break;
+    case FPU_ERROR:
+      fpuErrorWrite();
       break;
   }
 }

@@ -7,7 +7,7 @@
  *   +0x00200  8259 pair                           (pic.ts)
  *   +0x00300  8254 and port 61h                   (pit.ts)
  *   +0x00400  MC146818 and its 128 bytes of CMOS  (rtc.ts)
- *   +0x00600  i8042, pvpanic, debug exit          (i8042.ts, pvpanic.ts, debug_exit.ts)
+ *   +0x00600  i8042, pvpanic, debug exit, x87 error (i8042.ts, pvpanic.ts, debug_exit.ts, fpu_error.ts)
  *   +0x00700  fw_cfg                              (fw_cfg.ts)
  *   +0x00800  block device                        (block.ts)
  *   +0x00900  doorbell                            (doorbell.ts)
