@@ -156,7 +156,7 @@ const ENTRY: EntryState = {
   rip: 0,
   cr0: 0x80050033,
   cr3: TABLES,
-  cr4: 0x10620,
+  cr4: 0x50620,
   efer: 0xd01,
   cs: { selector: CS, base: 0, limit: 0xffffffff, attributes: 0xa0fb },
   data: NULL_SEGMENT,

@@ -1,5 +1,6 @@
 /** FADD to FDIVR, FSQRT, comparisons, sign operations, classification. SDM 1, 8.3.5 and 8.3.6. */
 
+import { FSW } from "../../layout";
 import {
   addOperands,
   compareOperands,
@@ -131,8 +132,9 @@ export function compareWithZero(): void {
   moveToB();
   compareWithB();
 }
-/** FCOMI and FUCOMI: ZF PF CF as COMISS has them. OF SF AF are cleared on silicon. */
+/** FCOMI and FUCOMI: ZF PF CF as COMISS has them. Silicon clears OF SF AF and leaves C1 alone. */
 export function compareFlags(i: u32, signalling: bool): bool {
+  const c1 = load<u32>(FSW) & SW_C1;
   begin();
   let order = UNORDERED;
   if (isEmpty(0) || isEmpty(i)) {
@@ -140,7 +142,9 @@ export function compareFlags(i: u32, signalling: bool): bool {
   } else {
     unpackWith(i);
     order = compareOperands(signalling);
-    if (!settle()) return false;
+    const compared = settle();
+    store<u32>(FSW, load<u32>(FSW) | c1);
+    if (!compared) return false;
   }
   setStatus(
     STATUS_FLAGS,

@@ -3,7 +3,7 @@
  * Code and data segment selectors are stored as 0, as on processors with CPUID.7.EBX[13].
  */
 import { FCW, FDP, FIP, FOP, FSW, FTW, SCRATCH, ST } from "../../layout";
-import { readBytes, writeBytes } from "../../mmu/memory";
+import { canWrite, readBytes, writeBytes } from "../../mmu/memory";
 import { recOperandSize } from "../record";
 import { inVm86, isProtected } from "../state";
 import { place, summarize } from "./stack";
@@ -132,7 +132,8 @@ export function storeState(address: u64, r: u32): void {
   const size = environmentSize(r);
   compose(size);
   for (let i: u32 = 0; i < 8; i++) memory.copy(IMAGE + size + i * 10, place(i), 10);
-  if (writeBytes(address, IMAGE, size + 80)) initialize();
+  // Silicon begins with the last byte: that is the address a page fault reports.
+  if (canWrite(address + size + 79, 1) && writeBytes(address, IMAGE, size + 80)) initialize();
 }
 export function loadState(address: u64, r: u32): void {
   const size = environmentSize(r);

@@ -1,4 +1,5 @@
 /** FPREM, FPREM1, FSCALE, FXTRACT, FRNDINT: exact operations on exponent and significand. */
+import { FSW } from "../../layout";
 import { noteDenormals, passA, propagateNan, propagateNanOfA } from "../float/arithmetic";
 import { DE, raiseFlags, roundedUp, setRoundedUp, ZE } from "../float/control";
 import { finite, infinite, invalid, pack80To, roundIntegral, x80Exp, x80Sig, zero } from "../float/pack";
@@ -40,24 +41,26 @@ import {
 
 /**
  * ST(0) modulo ST(1), the quotient truncated (FPREM) or to nearest (FPREM1). Exponents that differ by 64 or more are
- * brought nearer by 32 to 63 a time, with C2 set.
+ * brought nearer by 32 to 63 a time, with C2 set. Without a quotient C0 and C3 stay as they were.
  */
 export function remainder(nearest: bool): void {
   begin();
+  store<u32>(FSW, load<u32>(FSW) & ~SW_C2);
   if (isEmpty(0) || isEmpty(1)) {
     underflow(0);
     return;
   }
   unpackWith(1);
-  setConditions(0);
   if (aKind >= KIND_QUIET || bKind >= KIND_QUIET) propagateNan();
   else if (aKind == KIND_INFINITE || bKind == KIND_ZERO) invalid();
   else {
     noteDenormals();
     const distance = aExp - bExp;
     const least = nearest ? -1 : 0;
-    if (aKind == KIND_ZERO || bKind == KIND_INFINITE || distance < least) passA();
-    else return reduce(distance, nearest);
+    if (aKind == KIND_ZERO || bKind == KIND_INFINITE || distance < least) {
+      setConditions(0);
+      passA();
+    } else return reduce(distance, nearest);
   }
   finishFull(0);
 }

@@ -258,7 +258,7 @@ function arctangentOfW(): void {
     equal = false;
   if (wExp >= -4) {
     fixedOfWUpToOne();
-    k = <u32>((fHigh >> 59) + 1) >> 1;
+    k = <u32>((fHigh >> 60) + 1) >> 1;
   }
   if (k != 0) {
     // t' = (t - c) / (1 + t c) with c = k/8

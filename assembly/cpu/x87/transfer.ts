@@ -182,9 +182,8 @@ export function exchange(i: u32): void {
   setRegister(i, signExp, sig);
 }
 
-/** FCMOVcc. */
+/** FCMOVcc. C1 is left alone unless there is a stack fault. */
 export function moveIf(condition: bool, i: u32): void {
-  setC1(false);
   if (isEmpty(0) || isEmpty(i)) {
     underflow(0);
     return;
