@@ -1,5 +1,4 @@
 /** FPREM, FPREM1, FSCALE, FXTRACT, FRNDINT: exact operations on exponent and significand. */
-import { FSW } from "../../layout";
 import { noteDenormals, passA, propagateNan, propagateNanOfA } from "../float/arithmetic";
 import { DE, raiseFlags, roundedUp, setRoundedUp, ZE } from "../float/control";
 import { finite, infinite, invalid, pack80To, roundIntegral, x80Exp, x80Sig, zero } from "../float/pack";
@@ -30,6 +29,7 @@ import {
   SW_C1,
   SW_C2,
   SW_C3,
+  setC2,
   setConditions,
   setRegister,
   settle,
@@ -45,7 +45,7 @@ import {
  */
 export function remainder(nearest: bool): void {
   begin();
-  store<u32>(FSW, load<u32>(FSW) & ~SW_C2);
+  setC2(false);
   if (isEmpty(0) || isEmpty(1)) {
     underflow(0);
     return;

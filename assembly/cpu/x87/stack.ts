@@ -6,7 +6,7 @@
  */
 import { fpuErrorGone } from "../../devices/fpu_error";
 import { FCW, FSW, FTW, ST } from "../../layout";
-import { clearFlags, EARLY, flags, IE, masks, roundedUp, setControlWord } from "../float/control";
+import { clearFlags, EARLY, flags, IE, masks, OE, PE, roundedUp, setControlWord, UE } from "../float/control";
 import { invalid, pack80, pack80To, x80Exp, x80Sig } from "../float/pack";
 import { moveToB, unpack80 } from "../float/unpack";
 
@@ -68,6 +68,9 @@ export function push(signExp: u32, sig: u64): void {
 export function setConditions(bits: u32): void {
   store<u32>(FSW, (load<u32>(FSW) & ~CONDITIONS) | bits);
 }
+export function setC2(on: bool): void {
+  store<u32>(FSW, (load<u32>(FSW) & ~SW_C2) | (on ? SW_C2 : 0));
+}
 export function setC1(on: bool): void {
   store<u32>(FSW, (load<u32>(FSW) & ~SW_C1) | (on ? SW_C1 : 0));
 }
@@ -92,19 +95,21 @@ export function isRefused(): bool {
 }
 /** Moves the exceptions of this instruction to the status word; false when there is no result to store. */
 export function settle(): bool {
-  const refused = isRefused();
-  const found = refused ? flags & EARLY : flags;
+  return report(isRefused(), EARLY);
+}
+/** The same for a result in memory, which an unmasked overflow or underflow forbids too; it is then not inexact. */
+export function settleStore(): bool {
+  if (!isRefused() && (flags & ~masks & (OE | UE)) != 0) return report(true, ~PE);
+  return settle();
+}
+function report(refused: bool, kept: u32): bool {
+  const found = refused ? flags & kept : flags;
   if (found != 0) {
     store<u32>(FSW, load<u32>(FSW) | found);
     summarize();
   }
   setC1(!refused && roundedUp);
   return !refused;
-}
-/** The same for a result in memory, which an unmasked overflow or underflow forbids too. */
-export function settleStore(): bool {
-  const done = settle();
-  return done && (flags & ~masks & 0x1f) == 0;
 }
 
 /** A stack fault; true when it is masked and its response is to be given. */

@@ -50,8 +50,7 @@ import {
   isRefused,
   pop,
   push,
-  SW_C2,
-  setConditions,
+  setC2,
   setRegister,
   settle,
   stackFault,
@@ -149,7 +148,7 @@ function nanOfAngle(): void {
 /** Magnitudes from 2^63 on are left alone, with C2 set. */
 function isOutOfRange(): bool {
   const out = aKind == KIND_FINITE && aExp >= 63;
-  setConditions(out ? SW_C2 : 0);
+  setC2(out);
   return out;
 }
 /** The register for a second result must be free. */
@@ -165,6 +164,7 @@ function refusesPush(): bool {
 /** FSIN, FCOS, or both. */
 export function sine(wantsSine: bool, wantsCosine: bool): void {
   begin();
+  setC2(false);
   const both = wantsSine && wantsCosine;
   if (both) {
     if (refusesPush()) return;
@@ -203,6 +203,7 @@ export function sine(wantsSine: bool, wantsCosine: bool): void {
 /** FPTAN: the tangent, and 1 above it. */
 export function tangent(): void {
   begin();
+  setC2(false);
   if (refusesPush()) return;
   unpackRegister(0);
   if (isOutOfRange()) return;
