@@ -6,24 +6,16 @@ import { VectorRunner } from "../../bindings/vectors/run.ts";
 const FOLDER = join(import.meta.dirname, "../data/vectors");
 
 /** Classes where the core must agree with the CPU in every vector. */
-const EXACT: readonly RegExp[] = [
-  /^int\./,
-  /^seq\./,
-  /^s?sse/,
-  /^opt\./,
-  /^fault\.(branch|de|fetch|priv|stack|string|ud|xm)$/,
-];
-/** XSETBV outside ring 0: #GP on a CPU whose system has enabled XSAVE, #UD on this one, which has none. */
-const OTHER_CPU: ReadonlySet<string> = new Set(["0b23cb358746"]);
+const EXACT: readonly RegExp[] = [/^int\./, /^seq\./, /^s?sse/, /^opt\./, /^x87/, /^fault\./];
 
 describe("instruction vectors", () => {
   it("agree with the CPU they were measured on", { timeout: 300_000 }, async () => {
-    const set = await VectorSet.load(FOLDER, ["fault", "int", "opt", "seq", "sse"]);
+    const set = await VectorSet.load(FOLDER, ["fault", "int", "opt", "seq", "sse", "x87"]);
     const runner = await VectorRunner.create(set);
     const wrong: string[] = [];
     let run = 0;
     for (const vector of set.vectors()) {
-      if (!EXACT.some((group) => group.test(vector.group)) || OTHER_CPU.has(vector.id)) continue;
+      if (!EXACT.some((group) => group.test(vector.group))) continue;
       run++;
       const differences = runner.run(vector);
       if (differences.length > 0) wrong.push(`${vector.id} ${vector.text}: ${differences.join("; ")}`);

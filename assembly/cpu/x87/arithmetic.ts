@@ -1,6 +1,7 @@
 /** FADD to FDIVR, FSQRT, comparisons, sign operations, classification. SDM 1, 8.3.5 and 8.3.6. */
 
 import { FSW } from "../../layout";
+import { setStatus } from "../flags";
 import {
   addOperands,
   compareOperands,
@@ -26,7 +27,6 @@ import {
   swapOperands,
   unpackInteger,
 } from "../float/unpack";
-import { setStatus } from "../flags";
 import { FLAG_CF, FLAG_PF, FLAG_ZF, STATUS_FLAGS } from "../state";
 import {
   begin,
@@ -148,13 +148,7 @@ export function compareFlags(i: u32, signalling: bool): bool {
   }
   setStatus(
     STATUS_FLAGS,
-    order == LESS
-      ? FLAG_CF
-      : order == EQUAL
-        ? FLAG_ZF
-        : order == GREATER
-          ? 0
-          : FLAG_CF | FLAG_PF | FLAG_ZF,
+    order == LESS ? FLAG_CF : order == EQUAL ? FLAG_ZF : order == GREATER ? 0 : FLAG_CF | FLAG_PF | FLAG_ZF,
   );
   return true;
 }

@@ -34,7 +34,7 @@ export function clearExceptions(): void {
 function fullTags(): u32 {
   let tags: u32 = 0;
   for (let p: i32 = 7; p >= 0; p--) {
-    const at = ST + (<u32>p << 4);
+    const at = ST + ((<u32>p) << 4);
     const exp: u32 = load<u16>(at, 8) & 0x7fff;
     const sig = load<u64>(at);
     let tag: u32 = 0;

@@ -2,13 +2,15 @@
  * D8 to DF and 9B: which instruction it is. SDM 2D, tables A-7 to A-22. Rows that the manual leaves out but
  * processors execute (aliases of FSTP, FXCH, FCOM; the 8087's FENI, FDISI, the 80287's FSETPM) do so here too.
  */
-import { FCW, FDP, FIP, FOP, FSW } from "../../layout";
-import { read, write } from "../../mmu/memory";
+
 import { fpuErrorIgnored, raiseFpuError } from "../../devices/fpu_error";
+import { FCW, FDP, FIP, FOP, FSW } from "../../layout";
+import { attention } from "../../machine/attention";
+import { read, write } from "../../mmu/memory";
 import { effectiveAddress, effectiveOffset } from "../address";
 import { faulted, MF, NM, raise, raiseUd } from "../exceptions";
 import { condition } from "../flags";
-import { unpack, unpackInteger, moveToB } from "../float/unpack";
+import { moveToB, unpack, unpackInteger } from "../float/unpack";
 import { recImm, recIsMem, recLength, recOpcode, recReg, recRm } from "../record";
 import { CR0_EM, CR0_MP, CR0_NE, CR0_TS, cr0, gpr, RAX, rip, setGpr, setRip } from "../state";
 import * as basic from "./arithmetic";
@@ -29,6 +31,7 @@ function meetsPending(r: u32): bool {
   // FERR# is up; the processor waits here for the interrupt that it causes.
   raiseFpuError();
   setRip(rip() - recLength(r));
+  attention();
   return true;
 }
 
@@ -249,7 +252,10 @@ function registerForm(row: u32, i: u32): void {
     case 0o31:
     case 0o32:
     case 0o33:
-      return transfer.moveIf(condition(((MOVE_CONDITIONS >> (low * 4)) & 15) ^ ((row & 0o10) != 0 ? 1 : 0)), i);
+      return transfer.moveIf(
+        condition(((MOVE_CONDITIONS >> (low * 4)) & 15) ^ ((row & 0o10) != 0 ? 1 : 0)),
+        i,
+      );
     case 0o25:
       return basic.compareAndPop(1, false, 2);
     case 0o35:

@@ -329,7 +329,8 @@ function angleOfPoint(): void {
   if (bKind == KIND_ZERO || (aKind == KIND_INFINITE && bKind != KIND_INFINITE)) {
     if (aSign == 0) return zero(bSign);
     setW(1, PI_HIGH, PI_LOW);
-  } else if (aKind == KIND_ZERO || (bKind == KIND_INFINITE && aKind != KIND_INFINITE)) setW(0, PI_HIGH, PI_LOW);
+  } else if (aKind == KIND_ZERO || (bKind == KIND_INFINITE && aKind != KIND_INFINITE))
+    setW(0, PI_HIGH, PI_LOW);
   else if (aKind == KIND_INFINITE) {
     setW(-1, PI_HIGH, PI_LOW);
     if (aSign != 0) addW(0, PI_HIGH, PI_LOW);
@@ -458,7 +459,7 @@ function logarithmOf(exp: i32, h: u64, l: u64): bool {
   }
   logarithmSign = under ? 1 : 0;
   if (k == 0) return has;
-  const magnitude: u64 = k < 0 ? <u64>(-k) : <u64>k;
+  const magnitude: u64 = k < 0 ? <u64>-k : <u64>k;
   const shift = clz(magnitude);
   const kExp = 63 - <i32>shift,
     kSig = magnitude << shift;

@@ -1,7 +1,7 @@
 /** Loads, stores, constants, integers and packed decimals. SDM 1, 8.3.3 and 8.3.4. */
 
 import { FCW, FSW, SCRATCH } from "../../layout";
-import { readBytes, read, write, writeBytes } from "../../mmu/memory";
+import { read, readBytes, write, writeBytes } from "../../mmu/memory";
 import { faulted } from "../exceptions";
 import { passA } from "../float/arithmetic";
 import { clearFlags, DE, flags, IE, raiseFlags, setRoundedUp, setRounding, ZERO } from "../float/control";

@@ -109,7 +109,12 @@ function requested(): u64 {
 function inUse(): u64 {
   let bits: u64 = 0;
   let sum: u64 =
-    load<u32>(FSW) | load<u32>(FTW) | load<u32>(FOP) | (load<u32>(FCW) ^ 0x37f) | load<u64>(FIP) | load<u64>(FDP);
+    load<u32>(FSW) |
+    load<u32>(FTW) |
+    load<u32>(FOP) |
+    (load<u32>(FCW) ^ 0x37f) |
+    load<u64>(FIP) |
+    load<u64>(FDP);
   for (let i: u32 = 0; i < 8; i++) sum |= load<u64>(place(i)) | load<u64>(place(i), 8);
   if (sum != 0) bits |= X87;
   sum = 0;
