@@ -127,10 +127,14 @@ function ignored(op: number, modrm: number, status: number): { status: number; f
   if (isComparison(op, modrm) && (status & 0x80) !== 0) return { status: 0x4700, flags: 0x8d5n };
   return { status: isTranscendental(op, modrm) ? 0x220 : 0, flags: 0n };
 }
-/** FYL2XP1 and F2XM1 outside the range for which they are defined. */
-function isUndefined(record: Buffer): boolean {
-  const exp = record.readUInt16LE(40) & 0x7fff;
-  const [op = 0, modrm = 0] = record.subarray(CODE + 1);
+/**
+ * Cases that are not compared at all: FYL2XP1 and F2XM1 outside the range for which they are defined, and FLD of a
+ * denormal with DE unmasked, which loads nothing by the SDM (1, 8.5.2) and loads it on AMD's processors.
+ */
+function isSkipped(before: Buffer, status: number): boolean {
+  const exp = before.readUInt16LE(40) & 0x7fff;
+  const [op = 0, modrm = 0] = before.subarray(CODE + 1);
+  if ((op === 0xd9 || op === 0xdd) && modrm === 6) return (status & ~before.readUInt16LE(0) & 2) !== 0;
   return op === 0xd9 && ((modrm === 0xf9 && exp >= 0x3ffd) || (modrm === 0xf0 && exp >= 0x3fff));
 }
 
@@ -351,7 +355,7 @@ function compare(before: Buffer, want: Buffer, have: After, tolerance: number): 
   const [op = 0, modrm = 0] = before.subarray(CODE + 1);
   const loose = isTranscendental(op, modrm);
   const { status, flags } = ignored(op, modrm, want.readUInt16LE(2));
-  if (isUndefined(before)) return [];
+  if (isSkipped(before, want.readUInt16LE(2))) return [];
   const check = (name: string, wanted: number | bigint, had: number | bigint): void => {
     if (wanted !== had) found.push(`${name} expected ${wanted.toString(16)} found ${had.toString(16)}`);
   };
