@@ -117,14 +117,16 @@ function isComparison(op: number, modrm: number): boolean {
 
 /**
  * Bits of status word and RFLAGS that are not compared: where Intel and AMD differ (FFREE and C1; FLD of an empty
- * register onto a full stack), where the manual says that a comparison refused by an unmasked exception sets
+ * register onto a full stack), where the manual says that a comparison (or FPREM) refused by an unmasked exception sets
  * nothing and AMD's processors set the condition code all the same, and what follows the last bit of an approximation.
  */
 function ignored(op: number, modrm: number, status: number): { status: number; flags: bigint } {
   if (op === 0xdd && modrm >= 0xc0 && modrm < 0xc8) return { status: 0x200, flags: 0n };
   if (op === 0xd9 && modrm >= 0xc0 && modrm < 0xc8 && (status & 0x40) !== 0)
     return { status: 0x200, flags: 0n };
-  if (isComparison(op, modrm) && (status & 0x80) !== 0) return { status: 0x4700, flags: 0x8d5n };
+  const isRemainder = op === 0xd9 && (modrm === 0xf5 || modrm === 0xf8);
+  if ((isRemainder || isComparison(op, modrm)) && (status & 0x80) !== 0)
+    return { status: 0x4700, flags: 0x8d5n };
   return { status: isTranscendental(op, modrm) ? 0x220 : 0, flags: 0n };
 }
 /**
