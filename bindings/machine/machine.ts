@@ -409,7 +409,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   #requireAlive(what: string): void {
     const end =
-      this.#panicked?.title ?? (this.#stopped === undefined ? undefined : `exit ${this.#stopped.kind}`);
+      this.#panicked?.headline ?? (this.#stopped === undefined ? undefined : `exit ${this.#stopped.kind}`);
     if (end === undefined) return;
     throw new CrashlabError(
       "machine-stopped",

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { checkLog, fromDocument, parseReports, toDocument } from "../../bindings/report/index.ts";
 
-/** Milliseconds that a log may take. */
+/** Milliseconds of processor time that a log may take: a busy machine is no failure. */
 const LIMIT = 1000;
 
 const LOGS = new URL("../data/linux-logs/", import.meta.url);
@@ -139,7 +139,7 @@ export function fuzz(
   let slowest = { ms: 0, case: 0, name: "" };
   for (let number = 0; number < count; number++) {
     const { name, text } = damagedLog(logs, seed, number);
-    const start = performance.now();
+    const start = process.cpuUsage();
     try {
       const parsed = parseReports(text);
       reports += parsed.length;
@@ -153,7 +153,8 @@ export function fuzz(
     } catch (error) {
       failures.push(`case ${number} of ${name}: ${error instanceof Error ? error.stack : error}`);
     }
-    const ms = performance.now() - start;
+    const { user, system } = process.cpuUsage(start);
+    const ms = (user + system) / 1000;
     if (ms > slowest.ms) slowest = { ms, case: number, name };
     if (ms > LIMIT) failures.push(`case ${number} of ${name}: ${Math.round(ms)} ms`);
     progress(number + 1, failures.length);
