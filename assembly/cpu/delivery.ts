@@ -23,10 +23,22 @@ import {
 } from "../layout";
 import { EXIT_EXCEPTION, EXIT_TRIPLE_FAULT, requestExit } from "../machine/attention";
 import { now } from "../machine/clock";
-import { systemRead, systemWrite } from "../mmu/memory";
+import { read, systemRead, systemWrite } from "../mmu/memory";
+import { linear } from "./address";
 import { DR7_GD, debugIsFault } from "./debug";
 import { BP, DB, DE, DF, faulted, GP, NP, OF, PF, raise, SSF, TS, UD } from "./exceptions";
 import { rflags, setRflags } from "./flags";
+import {
+  findInnerPointer,
+  findInnerStack,
+  fitsInner,
+  innerMask,
+  innerPointer,
+  innerSelector,
+  installInnerStack,
+  pushInner,
+  usePresentStack,
+} from "./inner_stack";
 import {
   ATTR_CODE,
   ATTR_CONFORMING,
@@ -36,6 +48,7 @@ import {
   ATTR_S,
   descriptorAttributes,
   descriptorDpl,
+  descriptorLimit,
   installCs,
   installNullSs,
   loadFromDescriptor,
@@ -176,10 +189,10 @@ function deliverLong(vector: u32, error: u32, source: u32): bool {
   const inner = (attr & ATTR_CONFORMING) == 0 && dpl < privilege;
   const next = inner ? dpl : privilege;
   let sp: u64;
-  if (ist != 0) sp = systemRead<u64>(segmentBase(TR) + 0x1c + ist * 8);
-  else if (inner) sp = systemRead<u64>(segmentBase(TR) + 4 + dpl * 8);
-  else sp = gpr(RSP);
-  if (faulted()) return false;
+  if (ist != 0 || inner) {
+    if (!findInnerPointer(ist != 0 ? 0x1c + ist * 8 : 4 + dpl * 8)) return false;
+    sp = innerPointer;
+  } else sp = gpr(RSP);
   if (!isCanonical(sp)) return refuse(SSF, 0);
   sp &= ~15;
   const flags = rflags();
@@ -244,60 +257,41 @@ function deliverProtected(vector: u32, error: u32, source: u32): bool {
   if ((attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) || dpl > privilege)
     return refuse(GP, target & 0xfffc);
   if ((attr & ATTR_P) == 0) return refuse(NP, target & 0xfffc);
-  const inner = (attr & ATTR_CONFORMING) == 0 && dpl < privilege;
-  const next = inner ? dpl : privilege;
+  if (entry > descriptorLimit()) return refuse(GP, 0);
+  const isInner = (attr & ATTR_CONFORMING) == 0 && dpl < privilege;
+  const next = isInner ? dpl : privilege;
   const flags = rflags();
-  let sp = gpr(RSP),
-    base = segmentBase(SS),
-    mask: u64 = (attributes(SS) & ATTR_D) != 0 ? 0xffffffff : 0xffff;
-  const oldSp = sp,
-    oldSs = selector(SS);
-  const csDescriptor = target;
-  if (inner) {
-    const wideTss = (attributes(TR) & 8) != 0;
-    sp = wideTss
-      ? systemRead<u32>(segmentBase(TR) + 4 + dpl * 8)
-      : systemRead<u16>(segmentBase(TR) + 2 + dpl * 4);
-    const ss = <u32>(
-      (wideTss
-        ? systemRead<u16>(segmentBase(TR) + 8 + dpl * 8)
-        : systemRead<u16>(segmentBase(TR) + 4 + dpl * 4))
-    );
-    if (faulted()) return false;
-    if (!readDescriptor(ss, TS, false)) return false;
-    store<u32>(CPL, next);
-    loadFromDescriptor(SS, ss);
-    selectTlb();
-    base = segmentBase(SS);
-    mask = (attributes(SS) & ATTR_D) != 0 ? 0xffffffff : 0xffff;
-    sp = pushWord(base, sp, mask, oldSs, wide);
-    sp = pushWord(base, sp, mask, oldSp, wide);
+  const size: u32 = wide ? 4 : 2;
+  const hasError = source == EXCEPTION && hasErrorCode(vector);
+  if (isInner) {
+    if (!findInnerStack(dpl)) return false;
+  } else usePresentStack(gpr(RSP));
+  if (!fitsInner(((isInner ? 5 : 3) + (hasError ? 1 : 0)) * size, isInner ? innerSelector & 0xfffc : 0))
+    return false;
+  if (isInner) {
+    pushInner(selector(SS), size);
+    pushInner(gpr(RSP), size);
   }
-  sp = pushWord(
-    base,
-    sp,
-    mask,
-    flags | (source == EXCEPTION && (vector != DB || debugIsFault) ? FLAG_RF : 0),
-    wide,
-  );
-  sp = pushWord(base, sp, mask, selector(CS), wide);
-  sp = pushWord(base, sp, mask, load<u64>(RIP), wide);
-  if (source == EXCEPTION && hasErrorCode(vector)) sp = pushWord(base, sp, mask, error, wide);
-  if (faulted()) return false;
-  setGpr(RSP, mask == 0xffff ? (gpr(RSP) & ~mask) | sp : sp);
+  pushInner(flags | (source == EXCEPTION && (vector != DB || debugIsFault) ? FLAG_RF : 0), size);
+  pushInner(selector(CS), size);
+  pushInner(load<u64>(RIP), size);
+  if (hasError) pushInner(error, size);
+  if (faulted() || !readDescriptor(target, GP, false)) return false;
+  // Nothing can fault from here on.
+  if (isInner) installInnerStack();
+  setGpr(RSP, innerMask() == 0xffff ? (gpr(RSP) & ~0xffff) | innerPointer : innerPointer);
   store<u64>(RIP, entry);
   let masked = flags & ~(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM);
   if ((kind & 1) == 0) masked &= ~FLAG_IF;
   setRflags(masked);
-  if (!readDescriptor(csDescriptor, GP, false)) return false;
   installCs(target, next);
+  store<u32>(INHIBIT, 0);
   return true;
 }
 
-function pushWord(base: u64, sp: u64, mask: u64, value: u64, wide: bool): u64 {
-  const at = (sp - (wide ? 4 : 2)) & mask;
-  if (wide) systemWrite<u32>((base + at) & 0xffffffff, <u32>value);
-  else systemWrite<u16>((base + at) & 0xffffffff, <u16>value);
+function pushWord(base: u64, sp: u64, value: u64): u64 {
+  const at = (sp - 2) & 0xffff;
+  systemWrite<u16>((base + at) & 0xffffffff, <u16>value);
   return at;
 }
 
@@ -306,9 +300,9 @@ function deliverReal(vector: u32): bool {
   const entry = systemRead<u32>(load<u64>(IDT_BASE) + vector * 4);
   let sp = gpr(RSP);
   const flags = rflags();
-  sp = pushWord(segmentBase(SS), sp, 0xffff, flags, false);
-  sp = pushWord(segmentBase(SS), sp, 0xffff, selector(CS), false);
-  sp = pushWord(segmentBase(SS), sp, 0xffff, load<u64>(RIP), false);
+  sp = pushWord(segmentBase(SS), sp, flags);
+  sp = pushWord(segmentBase(SS), sp, selector(CS));
+  sp = pushWord(segmentBase(SS), sp, load<u64>(RIP));
   if (faulted()) return false;
   setGpr(RSP, (gpr(RSP) & ~0xffff) | sp);
   setRflags(flags & ~(FLAG_IF | FLAG_TF | FLAG_AC));
@@ -324,13 +318,14 @@ export function interruptReturn(size: u32): void {
   const flagsNow = rflags();
   if ((flagsNow & FLAG_NT) != 0) return raise(GP, 0);
   const mask: u64 = long ? u64.MAX_VALUE : (attributes(SS) & ATTR_D) != 0 ? 0xffffffff : 0xffff;
-  const base = long ? 0 : segmentBase(SS);
   const sp = gpr(RSP);
-  const ip = popWord(base, sp, mask, size, 0);
-  const cs = <u32>popWord(base, sp, mask, size, 1) & 0xffff;
-  const flags = popWord(base, sp, mask, size, 2);
+  const ip = popWord(sp, mask, size, 0);
+  const cs = <u32>popWord(sp, mask, size, 1) & 0xffff;
+  const flags = popWord(sp, mask, size, 2);
   if (faulted()) return;
   const privilege = load<u32>(CPL);
+  // Virtual-8086 mode is not offered.
+  if (!inLongMode() && privilege == 0 && (flags & FLAG_VM) != 0) return raise(GP, 0);
   const rpl = cs & 3;
   if ((cs & 0xfffc) == 0) return raise(GP, 0);
   if (rpl < privilege) return raise(GP, cs & 0xfffc);
@@ -338,8 +333,8 @@ export function interruptReturn(size: u32): void {
   let newSp: u64 = 0;
   let ss: u32 = 0;
   if (long || outer) {
-    newSp = popWord(base, sp, mask, size, 3);
-    ss = <u32>popWord(base, sp, mask, size, 4) & 0xffff;
+    newSp = popWord(sp, mask, size, 3);
+    ss = <u32>popWord(sp, mask, size, 4) & 0xffff;
     if (faulted()) return;
   }
   if (!readDescriptor(cs, GP, false)) return;
@@ -349,7 +344,7 @@ export function interruptReturn(size: u32): void {
   if ((attr & ATTR_CONFORMING) != 0 ? dpl > rpl : dpl != rpl) return raise(GP, cs & 0xfffc);
   if ((attr & ATTR_P) == 0) return raise(NP, cs & 0xfffc);
   const to64 = inLongMode() && (attr & ATTR_L) != 0;
-  if (to64 && !isCanonical(ip)) return raise(GP, 0);
+  if (to64 ? !isCanonical(ip) : ip > descriptorLimit()) return raise(GP, 0);
   const csDescriptor = cs;
   if (long || outer) {
     if ((ss & 0xfffc) == 0) {
@@ -404,21 +399,24 @@ function dropSegment(n: u32, privilege: u32): void {
   if (((attr >> 5) & 3) < privilege) setSegment(n, 0, 0, 0, 0);
 }
 
-function popWord(base: u64, sp: u64, mask: u64, size: u32, index: u32): u64 {
-  const at = base + ((sp + index * size) & mask);
-  if (size == 8) return systemRead<u64>(at);
-  return size == 4 ? systemRead<u32>(at) : systemRead<u16>(at);
+/** A word of the frame, read with the rights of the program. */
+function popWord(sp: u64, mask: u64, size: u32, index: u32): u64 {
+  const at = linear(SS, (sp + index * size) & mask);
+  if (size == 8) return read<u64>(at);
+  return size == 4 ? read<u32>(at) : read<u16>(at);
 }
 
 function interruptReturnReal(size: u32): void {
   const sp = gpr(RSP);
-  const ip = popWord(segmentBase(SS), sp, 0xffff, size, 0);
-  const cs = <u32>popWord(segmentBase(SS), sp, 0xffff, size, 1) & 0xffff;
-  const flags = popWord(segmentBase(SS), sp, 0xffff, size, 2);
+  const ip = popWord(sp, 0xffff, size, 0);
+  const cs = <u32>popWord(sp, 0xffff, size, 1) & 0xffff;
+  const flags = popWord(sp, 0xffff, size, 2);
+  if (!faulted() && ip > segmentLimit(CS)) raise(GP, 0);
+  if (faulted()) return;
   setGpr(RSP, (sp & ~0xffff) | ((sp + 3 * size) & 0xffff));
   const keep: u64 = size == 2 ? 0xffff0000 : FLAG_VM | FLAG_VIF | FLAG_VIP;
   setRflags((rflags() & keep) | (flags & ~keep & 0x257fd5));
-  setSegment(CS, cs, 0x9b, (<u64>cs) << 4, 0xffff);
-  store<u64>(RIP, ip & 0xffff);
+  setSegment(CS, cs, 0x9b, (<u64>cs) << 4, segmentLimit(CS));
+  store<u64>(RIP, ip);
   store<u32>(NMI_BLOCKED, 0);
 }

@@ -49,9 +49,10 @@ import {
 import { effectiveAddress, effectiveOffset, linear } from "./address";
 import { cpuid } from "./cpuid";
 import { DR6_BD, DR7_GD, raiseDebug, watchPort } from "./debug";
-import { deliver, dropUnreachable, EXTERNAL, interruptReturn, SOFTWARE } from "./delivery";
-import { DB, faulted, GP, NP, raise, raiseGp0, raiseUd, TS, UD } from "./exceptions";
+import { deliver, EXTERNAL, interruptReturn, SOFTWARE } from "./delivery";
+import { DB, faulted, GP, NP, PF, raise, raiseGp0, raiseUd, TS, UD } from "./exceptions";
 import { dropped, jump, push, setStackPointer, stackMask, top } from "./execute";
+import { farCall, farJump, farReturn } from "./far";
 import {
   condition,
   isBelow,
@@ -535,6 +536,12 @@ function storeSelector(r: u32, value: u32): void {
   if (recOperandSize(r) == 2) setRm<u16>(r, <u16>value);
   else setRm<u64>(r, value);
 }
+/** A selector beyond the table is an answer, not a fault; a table that cannot be read is one: then false. */
+function forgetSelectorFault(): bool {
+  if (load<u32>(PENDING) == PF + 1) return false;
+  store<u32>(PENDING, 0);
+  return true;
+}
 function verify(selector: u32, forWrite: bool): void {
   let ok = false;
   if ((selector & 0xfffc) != 0 && readDescriptor(selector, GP, false)) {
@@ -548,7 +555,7 @@ function verify(selector: u32, forWrite: bool): void {
       else ok = (attr & (ATTR_CODE | ATTR_WRITABLE)) != ATTR_CODE;
     }
   }
-  store<u32>(PENDING, 0); // a selector beyond the table is an answer, not a fault
+  if (!forgetSelectorFault()) return;
   setStatus(s.FLAG_ZF, ok ? s.FLAG_ZF : 0);
 }
 function loadAccessRights(r: u32, size: u32): void {
@@ -574,7 +581,7 @@ function loadAccessRights(r: u32, size: u32): void {
       (!s.inLongMode() && (kind == 1 || kind == 3));
     ok = known && (conforming || (dpl >= privilege && dpl >= rpl));
   }
-  store<u32>(PENDING, 0);
+  if (!forgetSelectorFault()) return;
   if (ok) {
     const value: u32 = recOpcode(r) == 2 ? <u32>(descriptor >> 32) & 0xffff00 : descriptorLimit();
     if (size == 8) setReg<u64>(r, value);
@@ -806,109 +813,4 @@ function compareExchangeDouble(r: u32, size: u32): void {
     s.setGpr(s.RDX, value >> 32);
   }
   setStatus(s.FLAG_ZF, same ? s.FLAG_ZF : 0);
-}
-
-/** JMP far: to a code segment (gates and tasks are refused with #GP). */
-function farJump(target: u32, offset: u64, size: u32): void {
-  if (!s.isProtected()) {
-    s.setSegment(s.CS, target, 0x9b, (<u64>target) << 4, 0xffff);
-    store<u64>(RIP, offset & 0xffff);
-    s.selectMode();
-    return;
-  }
-  if (!codeTarget(target)) return;
-  finishFar(target, offset, size);
-}
-function codeTarget(target: u32): bool {
-  if ((target & 0xfffc) == 0) {
-    raiseGp0();
-    return false;
-  }
-  if (!readDescriptor(target, GP, false)) return false;
-  const attr = descriptorAttributes();
-  const dpl = descriptorDpl(),
-    privilege = load<u32>(CPL);
-  const conforming = (attr & ATTR_CONFORMING) != 0;
-  const allowed = conforming ? dpl <= privilege : dpl == privilege && (target & 3) <= privilege;
-  if (
-    (attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) ||
-    !allowed ||
-    (s.inLongMode() && (attr & (ATTR_L | ATTR_D)) == (ATTR_L | ATTR_D))
-  ) {
-    raise(GP, target & 0xfffc);
-    return false;
-  }
-  if ((attr & ATTR_P) == 0) {
-    raise(NP, target & 0xfffc);
-    return false;
-  }
-  return true;
-}
-function finishFar(target: u32, offset: u64, size: u32): void {
-  const to64 = s.inLongMode() && (descriptorAttributes() & ATTR_L) != 0;
-  const ip = size == 2 ? offset & 0xffff : size == 4 ? offset & 0xffffffff : offset;
-  if (to64 ? !s.isCanonical(ip) : ip > descriptorLimit()) return raiseGp0();
-  markAccessed(target);
-  installCs(target, load<u32>(CPL));
-  store<u64>(RIP, ip);
-}
-function farCall(target: u32, offset: u64, size: u32): void {
-  const back = s.rip(),
-    cs = s.selector(s.CS),
-    sp = s.gpr(s.RSP);
-  if (s.isProtected() && !codeTarget(target)) return;
-  const ok =
-    size == 8
-      ? push<u64>(cs) && push<u64>(back)
-      : size == 4
-        ? push<u32>(cs) && push<u32>(<u32>back)
-        : push<u16>(<u16>cs) && push<u16>(<u16>back);
-  if (!ok) return s.setGpr(s.RSP, sp);
-  if (s.isProtected()) {
-    finishFar(target, offset, size);
-    if (faulted()) s.setGpr(s.RSP, sp);
-    return;
-  }
-  s.setSegment(s.CS, target, 0x9b, (<u64>target) << 4, 0xffff);
-  store<u64>(RIP, offset & 0xffff);
-}
-function farReturn(size: u32, release: u32): void {
-  const ip = size == 8 ? top<u64>(0) : size == 4 ? <u64>top<u32>(0) : <u64>top<u16>(0);
-  if (faulted()) return;
-  const cs = <u32>(size == 8 ? top<u64>(8) : size == 4 ? <u64>top<u32>(4) : <u64>top<u16>(2)) & 0xffff;
-  if (faulted()) return;
-  if (!s.isProtected()) {
-    s.setSegment(s.CS, cs, 0x9b, (<u64>cs) << 4, 0xffff);
-    store<u64>(RIP, ip & 0xffff);
-    return dropped(2 * size + release);
-  }
-  const privilege = load<u32>(CPL),
-    rpl = cs & 3;
-  if ((cs & 0xfffc) == 0) return raiseGp0();
-  if (!readDescriptor(cs, GP, false)) return;
-  const attr = descriptorAttributes(),
-    dpl = descriptorDpl();
-  if (
-    rpl < privilege ||
-    (attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) ||
-    ((attr & ATTR_CONFORMING) != 0 ? dpl > rpl : dpl != rpl)
-  )
-    return raise(GP, cs & 0xfffc);
-  if ((attr & ATTR_P) == 0) return raise(NP, cs & 0xfffc);
-  if (s.inLongMode() && (attr & ATTR_L) != 0 && !s.isCanonical(ip)) return raiseGp0();
-  if (rpl == privilege) {
-    markAccessed(cs);
-    installCs(cs, rpl);
-    store<u64>(RIP, ip);
-    return dropped(2 * size + release);
-  }
-  const sp = size == 8 ? top<u64>(2 * size + release) : <u64>top<u32>(2 * size + release);
-  const ss = <u32>(size == 8 ? top<u64>(3 * size + release) : <u64>top<u32>(3 * size + release)) & 0xffff;
-  if (faulted()) return;
-  markAccessed(cs);
-  installCs(cs, rpl);
-  if (!loadSegment(s.SS, ss)) return;
-  store<u64>(RIP, ip);
-  s.setGpr(s.RSP, sp + release);
-  dropUnreachable(rpl);
 }

@@ -39,6 +39,7 @@ export async function protected32(code: readonly number[], options: ProtectedOpt
   });
   system.setUint32(TSS - IDT + 4, options.esp0 ?? STACK - 0x1000, true);
   system.setUint32(TSS - IDT + 8, 0x10, true);
+  system.setUint16(TSS - IDT + 0x66, 0x68, true); // no I/O map
   const segment = (selector: number, attributes: number) => ({
     selector,
     base: 0,
