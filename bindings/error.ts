@@ -6,6 +6,7 @@
  * - `bad-kernel`, `bad-initrd`, `bad-module`: a file that is not what it should be
  * - `bad-option`: an option out of range or of the wrong form
  * - `bad-address`: guest memory that does not exist or is not mapped
+ * - `bad-vmcore`: a dump that is none, or damaged
  * - `bad-snapshot`: a snapshot of another version, or damaged
  * - `bad-report`: a document of crash reports that is none, or of another version
  * - `missing-asset`: a part of crashlab itself was not found (build it)
@@ -21,6 +22,7 @@ export type CrashlabErrorCode =
   | "bad-module"
   | "bad-option"
   | "bad-address"
+  | "bad-vmcore"
   | "bad-snapshot"
   | "bad-report"
   | "missing-asset"

@@ -2,6 +2,7 @@
 /** The `crashlab` command. Exit status: 0 done, 1 what was asked did not hold, 2 usage, 3 bad input. */
 import { Command, CommanderError } from "commander";
 import { CrashlabError } from "../error.ts";
+import { analyzeCommand } from "./analyze.ts";
 import { bootCommand } from "./boot.ts";
 import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
@@ -17,6 +18,7 @@ const INPUT_ERRORS: ReadonlySet<string> = new Set([
   "bad-module",
   "bad-option",
   "bad-address",
+  "bad-vmcore",
   "bad-snapshot",
   "bad-report",
   "missing-asset",
@@ -40,6 +42,7 @@ const commands: readonly Command[] = [
   decodeCommand(),
   faddr2lineCommand(),
   addr2lineCommand(),
+  analyzeCommand(),
   vectorsCommand(),
 ];
 for (const command of commands) {

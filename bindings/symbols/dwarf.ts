@@ -23,18 +23,45 @@ export const At = {
   rangeListsBase: 0x74,
 } as const;
 
+/** Attributes that only types have; kept by `entryAt` and `childrenOf`. */
+export const TypeAt = {
+  byteSize: 0x0b,
+  bitOffset: 0x0c,
+  bitSize: 0x0d,
+  constantValue: 0x1c,
+  upperBound: 0x2f,
+  count: 0x37,
+  declaration: 0x3c,
+  encoding: 0x3e,
+  dataBitOffset: 0x6b,
+} as const;
+
 /** Tag numbers (DWARF 5, table 7.3). */
 export const Tag = {
+  array: 0x01,
+  enumeration: 0x04,
+  parameter: 0x05,
   member: 0x0d,
+  pointer: 0x0f,
   compileUnit: 0x11,
   structure: 0x13,
+  subroutineType: 0x15,
+  typedef: 0x16,
   union: 0x17,
+  unspecifiedParameters: 0x18,
   inlined: 0x1d,
+  subrange: 0x21,
+  baseType: 0x24,
+  constant: 0x26,
+  enumerator: 0x28,
   subprogram: 0x2e,
+  volatile: 0x35,
+  restrict: 0x37,
+  atomic: 0x47,
 } as const;
 
 /** An attribute's value: a number is a constant or an offset, a bigint an address. */
-export type Value = number | bigint | string;
+export type AttributeValue = number | bigint | string;
 
 export interface Entry {
   /** Offset in .debug_info. */
@@ -42,7 +69,7 @@ export interface Entry {
   readonly tag: number;
   /** Index of its parent among the unit's entries; -1 for the unit itself. */
   readonly parent: number;
-  readonly attributes: ReadonlyMap<number, Value>;
+  readonly attributes: ReadonlyMap<number, AttributeValue>;
 }
 
 export interface InfoSections {
@@ -62,6 +89,7 @@ interface Abbreviation {
 }
 
 const KEPT: ReadonlySet<number> = new Set(Object.values(At));
+const KEPT_OF_TYPES: ReadonlySet<number> = new Set([...Object.values(At), ...Object.values(TypeAt)]);
 const SKELETON = 4;
 const SPLIT_COMPILE = 5;
 const TYPE_UNIT = 2;
@@ -127,6 +155,88 @@ export class Unit {
     return new Reader(this.#sections.addresses, base + index * 8, this.#sections.addresses.length).u64();
   }
 
+  /** The entry at an offset of .debug_info; undefined when there is none. */
+  entryAt(offset: number): Entry | undefined {
+    const found = this.#typeEntries(offset, 0);
+    return found[0];
+  }
+
+  /** The entries directly inside the one at an offset. */
+  childrenOf(offset: number): Entry[] {
+    return this.#typeEntries(offset, 1);
+  }
+
+  /** The entry at an offset (depth 0), or those directly inside it (depth 1). */
+  #typeEntries(offset: number, depth: 0 | 1): Entry[] {
+    const found: Entry[] = [];
+    if (!this.contains(offset)) return found;
+    const reader = new Reader(this.#sections.info, offset, this.#end);
+    let work = reader.left * 64;
+    try {
+      for (let level = 0; ; ) {
+        const at = reader.at;
+        const abbreviation = this.#abbreviation(reader);
+        if (abbreviation === undefined) {
+          if (--level <= 0) return found;
+          continue;
+        }
+        work -= abbreviation.specifications.length;
+        if (work < 0) return found;
+        if (level === depth) {
+          const attributes = this.#attributes(reader, abbreviation, KEPT_OF_TYPES);
+          found.push({ offset: at, tag: abbreviation.tag, parent: -1, attributes });
+          if (depth === 0) return found;
+        } else this.#skip(reader, abbreviation);
+        if (abbreviation.children) level++;
+        else if (level === 0) return found;
+      }
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return found;
+    }
+  }
+
+  /**
+   * Visits the entries right below the unit that have one of the tags, without keeping anything; `inside` those
+   * among the entries directly inside them with its tag.
+   */
+  scan(tags: ReadonlySet<number>, inside: number, visit: (entry: Entry, top: boolean) => void): void {
+    const reader = new Reader(this.#sections.info, this.#first, this.#end);
+    let work = reader.left * 64;
+    let wanted = false;
+    try {
+      for (let level = 0; reader.left > 0; ) {
+        const at = reader.at;
+        const abbreviation = this.#abbreviation(reader);
+        if (abbreviation === undefined) {
+          if (--level <= 0) return;
+          continue;
+        }
+        work -= abbreviation.specifications.length;
+        if (work < 0) return;
+        const { tag } = abbreviation;
+        const top = level === 1 && tags.has(tag);
+        if (level === 1) wanted = top;
+        if (top || (level === 2 && wanted && tag === inside)) {
+          const attributes = this.#attributes(reader, abbreviation, KEPT_OF_TYPES);
+          visit({ offset: at, tag, parent: -1, attributes }, top);
+        } else this.#skip(reader, abbreviation);
+        if (abbreviation.children) level++;
+      }
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  }
+
+  /** The next entry's abbreviation; undefined for the null entry that ends a list. */
+  #abbreviation(reader: Reader): Abbreviation | undefined {
+    const code = reader.uleb();
+    if (code === 0) return undefined;
+    const abbreviation = this.#abbreviations.get(code);
+    if (abbreviation === undefined) throw new RangeError(`abbreviation ${code}`);
+    return abbreviation;
+  }
+
   #read(limit: number): Entry[] {
     const reader = new Reader(this.#sections.info, this.#first, this.#end);
     const entries: Entry[] = [];
@@ -156,17 +266,35 @@ export class Unit {
     return entries;
   }
 
-  #attributes(reader: Reader, abbreviation: Abbreviation): ReadonlyMap<number, Value> {
-    const attributes = new Map<number, Value>();
+  #attributes(
+    reader: Reader,
+    abbreviation: Abbreviation,
+    kept: ReadonlySet<number> = KEPT,
+  ): ReadonlyMap<number, AttributeValue> {
+    const attributes = new Map<number, AttributeValue>();
     for (const [attribute, form, implicit] of abbreviation.specifications) {
       const value = this.#form(reader, form, implicit);
-      if (value !== undefined && KEPT.has(attribute)) attributes.set(attribute, value);
+      if (value !== undefined && kept.has(attribute)) attributes.set(attribute, value);
     }
     return attributes;
   }
 
+  /** Steps over an entry's values. */
+  #skip(reader: Reader, abbreviation: Abbreviation): void {
+    for (const [, form, implicit] of abbreviation.specifications) {
+      if (form === 0x0e || form === 0x1f) reader.skip(this.wide ? 8 : 4);
+      else if (form === 0x1a || form === 0x1b) reader.uleb();
+      else if (form === 0x25 || form === 0x29) reader.skip(1);
+      else if (form === 0x26 || form === 0x2a) reader.skip(2);
+      else if (form === 0x27 || form === 0x2b) reader.skip(3);
+      else if (form === 0x28 || form === 0x2c) reader.skip(4);
+      else if (form === 0x01 || form === 0x07) reader.skip(8);
+      else this.#form(reader, form, implicit);
+    }
+  }
+
   /** One value (DWARF 5, 7.5.6). Blocks and signatures are stepped over. */
-  #form(reader: Reader, form: number, implicit: number): Value | undefined {
+  #form(reader: Reader, form: number, implicit: number): AttributeValue | undefined {
     const offset = (): number => (this.wide ? Number(reader.u64()) : reader.u32());
     switch (form) {
       case 0x01: // addr

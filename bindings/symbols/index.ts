@@ -1,4 +1,6 @@
 /** `crashlab/symbols`: names and source lines for addresses. Needs no machine. */
+
+export { BtfTypes } from "./btf.ts";
 export {
   decodePlace,
   decodeStacktrace,
@@ -13,6 +15,7 @@ export {
   type IcedModule,
   loadDisassembler,
 } from "./disassemble.ts";
+export { DwarfTypes } from "./dwarf_types.ts";
 export { ElfFile, type ElfSection, type ElfSymbol } from "./elf.ts";
 export {
   type FunctionPlace,
@@ -26,4 +29,16 @@ export {
   stripPrefix,
 } from "./faddr2line.ts";
 export { LineTable, type SourceLine } from "./lines.ts";
+export { type OrcLayout, type OrcRow, OrcTable, orcLayout } from "./orc.ts";
 export { type SourceFrame, type SymbolMatch, SymbolTable } from "./table.ts";
+export {
+  asStruct,
+  declare,
+  findMember,
+  type Member,
+  type NamedKind,
+  sizeOf,
+  type Type,
+  type TypeSource,
+  underlying,
+} from "./types.ts";

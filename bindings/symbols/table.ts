@@ -4,6 +4,7 @@
  */
 import { DebugInfo } from "./debug_info.ts";
 import { At } from "./dwarf.ts";
+import { DwarfTypes } from "./dwarf_types.ts";
 import { ElfFile, type ElfSymbol } from "./elf.ts";
 import { LineTable, type SourceLine } from "./lines.ts";
 
@@ -28,6 +29,7 @@ export class SymbolTable {
   readonly #byName = new Map<string, ElfSymbol[]>();
   #lineTable: LineTable | undefined;
   #debugInfo: DebugInfo | undefined;
+  #types: DwarfTypes | undefined;
 
   private constructor(elf: ElfFile) {
     this.elf = elf;
@@ -114,6 +116,12 @@ export class SymbolTable {
       }
       return frame;
     });
+  }
+
+  /** The types that the debug information describes. */
+  get types(): DwarfTypes {
+    this.#types ??= new DwarfTypes(this.#info.units);
+    return this.#types;
   }
 
   /** Byte offset of a structure's member; undefined when the debug information has none. */

@@ -10,7 +10,8 @@
 static struct kmem_cache *dentry_cache, *inode_cachep;
 static struct file_system_type rootfs_type = { "rootfs" };
 static struct super_block rootfs_sb = { .s_list = LIST_HEAD_INIT(rootfs_sb.s_list), .s_type = &rootfs_type, .s_inodes = LIST_HEAD_INIT(rootfs_sb.s_inodes) };
-static struct vfsmount rootfs_mnt = { .mnt_sb = &rootfs_sb };
+/* The only mount: its own parent. Dump tools take every vfsmount for the middle of a struct mount. */
+static struct mount rootfs_mount = { .mnt_parent = &rootfs_mount, .mnt = { .mnt_sb = &rootfs_sb }, .mnt_devname = "rootfs" };
 static unsigned long last_ino;
 struct dentry *rootfs_root;
 struct fs_struct init_fs = { .users = 1, .umask = 022 };
@@ -247,8 +248,9 @@ void vfs_caches_init(void)
 	dentry_cache = kmem_cache_create("dentry", sizeof(struct dentry), 8, 0, NULL);
 	inode_cachep = kmem_cache_create("inode_cache", sizeof(struct inode), 8, 0, NULL);
 	rootfs_root = d_add_child(NULL, "/", S_IFDIR | 0755);
-	rootfs_sb.s_root = rootfs_mnt.mnt_root = rootfs_root;
-	init_fs.root = init_fs.pwd = (struct path){ &rootfs_mnt, rootfs_root };
+	rootfs_sb.s_root = rootfs_mount.mnt.mnt_root = rootfs_root;
+	rootfs_mount.mnt_mountpoint = rootfs_root;
+	init_fs.root = init_fs.pwd = (struct path){ &rootfs_mount.mnt, rootfs_root };
 	rootfs_root->d_count += 2;
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
 		vfs_create(dirs[i].name, S_IFDIR | dirs[i].mode);

@@ -1,0 +1,291 @@
+/**
+ * Stack traces by ORC. A task that sleeps is where it was switched out; one on a CPU is where the dump's registers
+ * say, or, when the kernel went on after it had saved those (to panic, to the crash kernel), where the innermost of
+ * the functions that do so last called another. Mirrors Linux arch/x86/kernel/unwind_orc.c.
+ */
+import { OrcRegister, type OrcRow } from "../symbols/orc.ts";
+import type { Program } from "./program.ts";
+import { viewOf } from "./range_reader.ts";
+import { isUserMode, PT_REGS_SIZE, parseRegisters, type SavedRegisters } from "./registers.ts";
+import type { StackFrame } from "./stack_frame.ts";
+import { cpuStacks, type Stack, threadSize } from "./stacks.ts";
+import type { Task } from "./tasks.ts";
+
+/** Functions in which the last steps before a dump happen: the kernel is inside one of them when it stops. */
+const LAST_STEPS: ReadonlySet<string> = new Set([
+  ...["machine_kexec", "relocate_kernel", "__crash_kexec", "crash_kexec", "panic", "vpanic"],
+  ...["crash_nmi_callback", "nmi_shootdown_cpus", "crash_save_cpu", "stop_this_cpu"],
+]);
+const FRAMES_LIMIT = 512;
+/** struct inactive_task_frame without debug information: six registers, then the return address. */
+const INACTIVE_BP = 40;
+const INACTIVE_RETURN = 48;
+const FRAME_POINTER_ROW: OrcRow = {
+  spOffset: 16,
+  bpOffset: -16,
+  spRegister: OrcRegister.bp,
+  bpRegister: OrcRegister.previousSp,
+  kind: "call",
+};
+/** A call through a NULL pointer: the return address is on top of the stack. */
+const NULL_ROW: OrcRow = { ...FRAME_POINTER_ROW, spOffset: 8, spRegister: OrcRegister.sp, bpRegister: 0 };
+
+interface State {
+  ip: bigint;
+  sp: bigint;
+  bp: bigint;
+  /** `ip` is that of the instruction itself, not a return address. */
+  exact: boolean;
+  registers: SavedRegisters | undefined;
+}
+
+export async function stackTrace(program: Program, task: Task): Promise<StackFrame[]> {
+  const own: Stack = {
+    name: undefined,
+    low: task.stack,
+    high: task.stack + BigInt(threadSize(program)),
+  };
+  const stacks = [own, ...(task.active ? await cpuStacks(program, task.cpu) : [])];
+  const unwinder = new Unwinder(program, stacks);
+  if (!task.active) return unwinder.run(await switchedOut(program, task));
+  const registers = await savedRegisters(program, task.cpu);
+  const search = await unwinder.searchLastStep();
+  if (registers !== undefined && isUserMode(registers) && search === undefined) {
+    return [{ kind: "user", address: registers.rip, registers }];
+  }
+  if (registers !== undefined && !(search !== undefined && wentOn(unwinder, search, registers))) {
+    return unwinder.runFrom(registers);
+  }
+  if (search !== undefined) return unwinder.runAt(search);
+  return unwinder.run(await switchedOut(program, task));
+}
+
+/** The kernel did more after it had saved its registers, which are those of an exception or of the saving itself. */
+function wentOn(unwinder: Unwinder, slot: bigint, registers: SavedRegisters): boolean {
+  return unwinder.isLastStep(registers.rip) || unwinder.isDeeper(slot, registers.rsp);
+}
+
+/** Notes are in the order of the CPUs: all of them, or those that were still online. */
+async function savedRegisters(program: Program, cpu: number): Promise<SavedRegisters | undefined> {
+  const notes = program.vmcore.cpus;
+  const present = await program.cpus();
+  const order = notes.length === present.length ? present : await program.onlineCpus();
+  return notes[order.indexOf(cpu)]?.registers;
+}
+
+interface Start {
+  /** Where on the stack the return address is, and what the trace shows as its place. */
+  readonly slot: bigint;
+  readonly shown?: bigint;
+  readonly bp: bigint;
+}
+
+/** Where a sleeping task goes on: what __switch_to_asm left on its stack. The trace shows the stack pointer. */
+async function switchedOut(program: Program, task: Task): Promise<Start> {
+  const sp = await task.value.member("thread.sp").u64();
+  const type = program.findType("struct inactive_task_frame");
+  const frame = type === undefined ? undefined : program.value(type, sp);
+  const bpAt = frame?.member("bp").address ?? sp + BigInt(INACTIVE_BP);
+  const slot = frame?.member("ret_addr").address ?? sp + BigInt(INACTIVE_RETURN);
+  return { slot, shown: sp, bp: await program.memory.u64(bpAt) };
+}
+
+class Unwinder {
+  readonly #program: Program;
+  readonly #stacks: readonly Stack[];
+  readonly #frames: StackFrame[] = [];
+  #stack: Stack | undefined;
+
+  constructor(program: Program, stacks: readonly Stack[]) {
+    this.#program = program;
+    this.#stacks = stacks;
+  }
+
+  /** From the return address in a slot of the stack on. */
+  async run({ slot, shown = slot, bp }: Start): Promise<StackFrame[]> {
+    const ip = await this.#word(slot);
+    if (ip === undefined) {
+      this.#program.problem(`expected a return address at 0x${slot.toString(16)}, found unreadable memory`);
+      return [];
+    }
+    this.#call(ip, shown);
+    return this.#unwind({ ip, sp: slot + 8n, bp, exact: false, registers: undefined });
+  }
+
+  /** From registers on: what they show is the first frame. */
+  async runFrom(registers: SavedRegisters): Promise<StackFrame[]> {
+    if (isUserMode(registers)) return [{ kind: "user", address: registers.rip, registers }];
+    this.#exception(registers);
+    this.#stack = this.#stackOf(registers.rsp);
+    const { rip: ip, rsp: sp, rbp: bp } = registers;
+    return this.#unwind({ ip, sp, bp, exact: true, registers });
+  }
+
+  /** From a slot whose frame pointer is not known: the function called from there pushed it first, as a rule. */
+  async runAt(slot: bigint): Promise<StackFrame[]> {
+    return this.run({ slot, bp: await this.#guessFramePointer(slot) });
+  }
+
+  async #guessFramePointer(slot: bigint): Promise<bigint> {
+    const stack = this.#stackOf(slot);
+    if (stack === undefined) return 0n;
+    const plausible = async (bp: bigint): Promise<boolean> => {
+      if (bp <= slot || bp + 16n > stack.high || (bp & 7n) !== 0n) return false;
+      const back = await this.#word(bp + 8n);
+      return back !== undefined && this.#program.symbols.isText(back);
+    };
+    const pushed = await this.#word(slot - 8n);
+    if (pushed !== undefined && (await plausible(pushed))) return pushed;
+    // Else the first place above that looks like a frame: an older frame pointer, then a return address.
+    for (let at = slot + 8n; at + 16n <= stack.high && at < slot + 1024n; at += 8n) {
+      const older = await this.#word(at);
+      const deeper = older !== undefined && older > at && older < stack.high;
+      if (deeper && (await plausible(at))) return at;
+    }
+    return 0n;
+  }
+
+  /** The lowest slot of any stack with a return address into one of the last steps. */
+  async searchLastStep(): Promise<bigint | undefined> {
+    // Exception stacks first: a CPU that was stopped by NMI is there, whatever its task's stack holds.
+    for (const stack of [...this.#stacks].reverse()) {
+      const bytes = await this.#program.memory.tryRead(stack.low, Number(stack.high - stack.low));
+      if (bytes === undefined) continue;
+      const view = viewOf(bytes);
+      for (let at = 0; at + 8 <= bytes.length; at += 8) {
+        const value = view.getBigUint64(at, true);
+        if (value < 0xffffffff80000000n) continue;
+        if (this.isLastStep(value - 1n)) return stack.low + BigInt(at);
+      }
+    }
+    return undefined;
+  }
+
+  isLastStep(address: bigint): boolean {
+    return LAST_STEPS.has(this.#program.symbols.at(address)?.name ?? "");
+  }
+
+  /** Whether a slot was reached later than a stack pointer: on another stack, or below on the same. */
+  isDeeper(slot: bigint, sp: bigint): boolean {
+    const stack = this.#stackOf(slot);
+    return stack !== undefined && (stack !== this.#stackOf(sp) || slot < sp);
+  }
+
+  #stackOf(address: bigint): Stack | undefined {
+    return this.#stacks.find(({ low, high }) => address >= low && address < high);
+  }
+
+  async #word(address: bigint): Promise<bigint | undefined> {
+    const bytes = await this.#program.memory.tryRead(address, 8);
+    return bytes === undefined ? undefined : viewOf(bytes).getBigUint64(0, true);
+  }
+
+  #call(address: bigint, stack: bigint): void {
+    this.#enter(stack);
+    const place = this.#program.symbols.at(address - 1n);
+    const symbol = place === undefined ? undefined : { ...place, offset: place.offset + 1 };
+    this.#frames.push({ kind: "call", address, stack, symbol });
+  }
+
+  #exception(registers: SavedRegisters): void {
+    const symbol = this.#program.symbols.at(registers.rip);
+    this.#frames.push({ kind: "exception", address: registers.rip, symbol, registers });
+  }
+
+  /** Notes that the frames so far are on another stack than what comes. */
+  #enter(address: bigint): void {
+    const stack = this.#stackOf(address);
+    if (stack === this.#stack) return;
+    if (this.#stack?.name !== undefined) this.#frames.push({ kind: "stack", name: this.#stack.name });
+    this.#stack = stack;
+  }
+
+  async #unwind(state: State): Promise<StackFrame[]> {
+    while (this.#frames.length < FRAMES_LIMIT && (await this.#step(state)));
+    return this.#frames;
+  }
+
+  async #row(state: State): Promise<OrcRow> {
+    if (state.ip === 0n) return NULL_ROW;
+    const { symbols, orc } = this.#program;
+    const ip = state.exact ? state.ip : state.ip - 1n;
+    const module = (await this.#program.modules()).find((each) => each.contains(ip));
+    const row = module === undefined ? orc?.find(ip - symbols.shift) : module.orc?.find(ip);
+    return row ?? FRAME_POINTER_ROW;
+  }
+
+  /** One frame further; false at the end. */
+  async #step(state: State): Promise<boolean> {
+    const row = await this.#row(state);
+    if (row.kind === "end") return false;
+    const sp = row.kind === "undefined" ? undefined : await this.#stackPointer(row, state);
+    if (sp === undefined) {
+      this.#program.problem(`a stack trace ends early at 0x${state.ip.toString(16)}`);
+      return false;
+    }
+    if (row.kind === "regs") return this.#registersAt(state, sp);
+    if (row.kind === "regs-partial") return this.#interruptFrameAt(state, sp);
+    const ip = await this.#word(sp - 8n);
+    if (ip === undefined || (ip !== 0n && !this.#program.symbols.isText(ip))) return false;
+    if (ip === 0n) return false;
+    if (row.bpRegister === OrcRegister.previousSp) {
+      state.bp = (await this.#word(sp + BigInt(row.bpOffset))) ?? 0n;
+    } else if (row.bpRegister === OrcRegister.bp) {
+      state.bp = (await this.#word(state.bp + BigInt(row.bpOffset))) ?? 0n;
+    }
+    this.#call(ip, sp - 8n);
+    Object.assign(state, { ip, sp, exact: false });
+    return true;
+  }
+
+  async #stackPointer(row: OrcRow, state: State): Promise<bigint | undefined> {
+    const offset = BigInt(row.spOffset);
+    switch (row.spRegister) {
+      case OrcRegister.sp:
+        return state.sp + offset;
+      case OrcRegister.bp:
+        return state.bp + offset;
+      case OrcRegister.spIndirect: {
+        const value = await this.#word(state.sp);
+        return value === undefined ? undefined : value + offset;
+      }
+      case OrcRegister.bpIndirect:
+        return this.#word(state.bp + offset);
+      case OrcRegister.r10:
+        return state.registers === undefined ? undefined : state.registers.r10 + offset;
+      case OrcRegister.r13:
+        return state.registers === undefined ? undefined : state.registers.r13 + offset;
+      case OrcRegister.di:
+        return state.registers === undefined ? undefined : state.registers.rdi + offset;
+      case OrcRegister.dx:
+        return state.registers === undefined ? undefined : state.registers.rdx + offset;
+    }
+    return undefined;
+  }
+
+  /** A whole struct pt_regs. */
+  async #registersAt(state: State, at: bigint): Promise<boolean> {
+    const bytes = await this.#program.memory.tryRead(at, PT_REGS_SIZE);
+    if (bytes === undefined) return false;
+    const registers = parseRegisters(bytes);
+    if (isUserMode(registers)) {
+      this.#frames.push({ kind: "user", address: registers.rip, registers });
+      return false;
+    }
+    this.#exception(registers);
+    Object.assign(state, {
+      ...{ ip: registers.rip, sp: registers.rsp, bp: registers.rbp, exact: true, registers },
+    });
+    return true;
+  }
+
+  /** Only what the CPU pushes: RIP, CS, RFLAGS, RSP, SS. */
+  async #interruptFrameAt(state: State, at: bigint): Promise<boolean> {
+    const bytes = await this.#program.memory.tryRead(at, 40);
+    if (bytes === undefined) return false;
+    const word = (index: number): bigint => viewOf(bytes).getBigUint64(index * 8, true);
+    if ((word(1) & 3n) === 3n) return false;
+    Object.assign(state, { ip: word(0), sp: word(3), exact: true, registers: undefined });
+    return true;
+  }
+}
