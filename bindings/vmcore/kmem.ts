@@ -58,8 +58,8 @@ export async function memoryUse(program: Program): Promise<MemoryUse> {
   };
 }
 
-/** Pages of RAM that the nodes have, those that the kernel never gave out included. */
-export async function presentPages(program: Program): Promise<number> {
+/** Pages that the nodes span: what crash takes its percentages of. */
+export async function spannedPages(program: Program): Promise<number> {
   const single = program.symbols.address("contig_page_data");
   const table = program.symbols.address("node_data");
   const count = program.vmcore.info.length("node_data") ?? 1;
@@ -68,7 +68,7 @@ export async function presentPages(program: Program): Promise<number> {
     const address =
       table === undefined ? (single ?? 0n) : await program.memory.u64(table + BigInt(index * 8));
     if (address === 0n) continue;
-    pages += await program.value("struct pglist_data", address).member("node_present_pages").number();
+    pages += await program.value("struct pglist_data", address).member("node_spanned_pages").number();
     if (table === undefined) break;
   }
   return pages;
