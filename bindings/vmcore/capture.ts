@@ -4,6 +4,7 @@
  * (kernel/kernel/crash_core.c, Linux kernel/crash_core.c); a CPU without saved notes gives its live registers.
  */
 import type { Core } from "../core/core.ts";
+import { walk } from "../core/page_walk.ts";
 import { CrashlabError } from "../error.ts";
 import { HIGH_MEMORY, LOW_MEMORY_END, PAGE } from "../machine/loaders/boot_image.ts";
 import { DEVICE_HOLE } from "../machine/loaders/linux64.ts";
@@ -18,13 +19,16 @@ const NOTE_BUFFER = 448;
 const VMCOREINFO = "VMCOREINFO";
 const VMCOREINFO_LIMIT = 4096;
 const POINTER = 8;
+/** __START_KERNEL_map. The guest's kernel runs where it is linked. */
+const KERNEL_MAP = 0xffffffff80000000n;
+const UTSNAME = 390;
 
 /** Collects the parts of a vmcore. Throws `bad-kernel` when the symbols are not those of the running kernel. */
 export function vmcoreSource(core: Core, symbols: SymbolTable): VmcoreSource {
   const guest = new GuestSymbols(core, symbols);
   const virtual = guest.address("_text");
-  const mapping = core.translate(virtual);
-  if (mapping === undefined) {
+  const physical = guest.translate(virtual);
+  if (physical === undefined) {
     throw new CrashlabError(
       "bad-kernel",
       `expected a running kernel with _text mapped at 0x${virtual.toString(16)}, found nothing there; ` +
@@ -35,11 +39,16 @@ export function vmcoreSource(core: Core, symbols: SymbolTable): VmcoreSource {
   const prstatus = onlineCpus(core, guest).map((cpu) => cpuNote(core, guest, cpu));
   return {
     ram: ramRanges(core.ramBytes),
-    kernel: { virtual, physical: mapping.physical, length },
+    kernel: { virtual, physical, length },
     directMap: DIRECT_MAP,
     notes: [...prstatus, vmcoreinfo(guest)],
     readPhysical: (address, size) => core.readPhysical(address, size),
   };
+}
+
+/** struct new_utsname of the guest. */
+export function guestUtsname(guest: GuestSymbols): Uint8Array<ArrayBuffer> {
+  return guest.read(guest.address("init_uts_ns") + guest.member("uts_namespace", "name"), UTSNAME);
 }
 
 /** RAM as the loaders' memory map has it, in whole pages. */
@@ -81,14 +90,42 @@ function vmcoreinfo(guest: GuestSymbols): Uint8Array {
   return encodeNote(VMCOREINFO, 0, text);
 }
 
-/** Guest memory by symbol. */
-class GuestSymbols {
+/** CR0.PG, CR4.PAE and EFER.LMA: long mode, whatever state the CPU is in by now. */
+const LONG_MODE = { cr0: 1n << 31n, cr4: 1n << 5n, efer: 1n << 10n };
+
+/** Guest memory by symbol, through the kernel's own page tables: a CPU may have been reset meanwhile. */
+export class GuestSymbols {
   readonly #core: Core;
   readonly #symbols: SymbolTable;
+  readonly #root: bigint;
 
   constructor(core: Core, symbols: SymbolTable) {
     this.#core = core;
     this.#symbols = symbols;
+    this.#root = this.address("init_top_pgt") - KERNEL_MAP;
+  }
+
+  /** Physical address of a virtual one. */
+  translate(address: bigint): bigint | undefined {
+    const read = (physical: bigint, size: 4 | 8): bigint => {
+      if (physical + BigInt(size) > BigInt(this.#core.ramBytes)) return 0n;
+      return new DataView(this.#core.readPhysical(physical, 8).buffer).getBigUint64(0, true);
+    };
+    return walk({ ...LONG_MODE, cr3: this.#root }, BigInt.asUintN(64, address), read)?.physical;
+  }
+
+  /** Undefined where nothing is mapped. */
+  tryRead(address: bigint, length: number): Uint8Array<ArrayBuffer> | undefined {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const at = address + BigInt(done);
+      const physical = this.translate(at);
+      const count = Math.min(PAGE - Number(at & 0xfffn), length - done);
+      if (physical === undefined || physical + BigInt(count) > BigInt(this.#core.ramBytes)) return undefined;
+      bytes.set(this.#core.readPhysical(physical, count), done);
+      done += count;
+    }
+    return bytes;
   }
 
   address(name: string): bigint {
@@ -110,11 +147,18 @@ class GuestSymbols {
   }
 
   isMapped(address: bigint): boolean {
-    return this.#core.translate(address) !== undefined;
+    return this.translate(address) !== undefined;
   }
 
   read(address: bigint, length: number): Uint8Array<ArrayBuffer> {
-    return this.#core.readVirtual(address, length);
+    const bytes = this.tryRead(address, length);
+    if (bytes === undefined) {
+      throw new CrashlabError(
+        "bad-kernel",
+        `expected ${length} bytes of the kernel at 0x${address.toString(16)}, found nothing mapped; capture after the kernel has set up its page tables`,
+      );
+    }
+    return bytes;
   }
 
   readU64(address: bigint): bigint {

@@ -37,6 +37,8 @@ export interface VmcoreSource {
   /** Complete ELF notes: NT_PRSTATUS of each online CPU in order, then VMCOREINFO. */
   readonly notes: readonly Uint8Array[];
   readPhysical(address: bigint, length: number): Uint8Array<ArrayBuffer>;
+  /** 1 for each page that is left out of the file; it reads as zeros. */
+  readonly excluded?: Uint8Array;
 }
 
 export interface VmcoreProgress {
@@ -53,12 +55,16 @@ export interface VmcoreOptions {
 interface Segment {
   readonly virtual: bigint;
   readonly physical: bigint;
+  /** In memory, and how much of that is in the file; the rest is zero. */
   readonly length: bigint;
+  readonly inFile: bigint;
   readonly offset: number;
 }
 
 interface Layout {
+  /** The kernel's image, then RAM. */
   readonly segments: readonly Segment[];
+  readonly ram: readonly Segment[];
   readonly notesSize: number;
   readonly dataStart: number;
   readonly total: number;
@@ -86,41 +92,86 @@ export async function* writeElfVmcore(
   };
   checkAborted(options.signal);
   yield count(encodeHeaders(source, layout));
-  for (const { start, length } of source.ram) {
-    for (let at = 0n; at < length; at += BigInt(CHUNK)) {
+  for (const { physical, inFile } of layout.ram) {
+    for (let at = 0n; at < inFile; at += BigInt(CHUNK)) {
       checkAborted(options.signal);
-      const left = length - at;
-      yield count(source.readPhysical(start + at, left < BigInt(CHUNK) ? Number(left) : CHUNK));
+      const left = inFile - at;
+      yield count(source.readPhysical(physical + at, left < BigInt(CHUNK) ? Number(left) : CHUNK));
     }
   }
 }
 
 function layOut(source: VmcoreSource): Layout {
   const notesSize = source.notes.reduce((sum, note) => sum + note.length, 0);
-  const headerEnd = EHDR_SIZE + PHDR_SIZE * (2 + source.ram.length) + notesSize;
+  checkKernel(source);
+  const stretches = source.ram.flatMap((range) => stretchesOf(range, source.excluded));
+  const parts = stretches.flatMap((stretch) => kernelPart(source.kernel, stretch) ?? []);
+  const headerEnd = EHDR_SIZE + PHDR_SIZE * (1 + parts.length + stretches.length) + notesSize;
   const dataStart = Math.ceil(headerEnd / PAGE) * PAGE;
   let offset = dataStart;
-  const ram = source.ram.map(({ start, length }) => {
-    const segment = { virtual: source.directMap + start, physical: start, length, offset };
-    offset += Number(length);
+  const ram = stretches.map(({ start, length, inFile }) => {
+    const segment = { virtual: source.directMap + start, physical: start, length, inFile, offset };
+    offset += Number(inFile);
     return segment;
   });
-  return { segments: [kernelSegment(source.kernel, ram), ...ram], notesSize, dataStart, total: offset };
+  const kernel = parts.map((part) => {
+    const home = ram.find(
+      ({ physical, length }) => part.physical >= physical && part.physical < physical + length,
+    );
+    return { ...part, offset: (home?.offset ?? 0) + Number(part.physical - (home?.physical ?? 0n)) };
+  });
+  return { segments: [...kernel, ...ram], ram, notesSize, dataStart, total: offset };
 }
 
-function kernelSegment(kernel: KernelMapping, ram: readonly Segment[]): Segment {
-  const home = ram.find(
-    ({ physical, length }) =>
-      kernel.physical >= physical && kernel.physical + kernel.length <= physical + length,
-  );
-  if (home === undefined) {
-    throw new CrashlabError(
-      "bad-address",
-      `expected the kernel's ${kernel.length} bytes inside RAM, found them at physical 0x${kernel.physical.toString(16)}; ` +
-        "give the vmlinux that runs",
-    );
+interface Stretch extends RamRange {
+  readonly inFile: bigint;
+}
+
+/** Stretches of a range that begin with pages in the file and go on with ones left out. */
+function stretchesOf({ start, length }: RamRange, excluded: Uint8Array | undefined): Stretch[] {
+  if (excluded === undefined) return [{ start, length, inFile: length }];
+  const stretches: Stretch[] = [];
+  const end = Number(start + length) / PAGE;
+  for (let frame = Number(start) / PAGE; frame < end; ) {
+    const first = frame;
+    while (frame < end && excluded[frame] !== 1) frame++;
+    const kept = frame;
+    while (frame < end && excluded[frame] === 1) frame++;
+    const bytes = (from: number, to: number): bigint => BigInt((to - from) * PAGE);
+    stretches.push({ start: BigInt(first * PAGE), length: bytes(first, frame), inFile: bytes(first, kept) });
   }
-  return { ...kernel, offset: home.offset + Number(kernel.physical - home.physical) };
+  return stretches;
+}
+
+/** The kernel's mapping of a stretch of RAM, if its image reaches into that. */
+function kernelPart(kernel: KernelMapping, stretch: Stretch): Omit<Segment, "offset"> | undefined {
+  const kernelEnd = kernel.physical + kernel.length;
+  const start = -least(-stretch.start, -kernel.physical);
+  const end = least(stretch.start + stretch.length, kernelEnd);
+  if (start >= end) return undefined;
+  const fileEnd = least(stretch.start + stretch.inFile, end);
+  return {
+    virtual: kernel.virtual + (start - kernel.physical),
+    physical: start,
+    length: end - start,
+    inFile: fileEnd > start ? fileEnd - start : 0n,
+  };
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function checkKernel({ kernel, ram }: VmcoreSource): void {
+  const inside = ram.some(
+    ({ start, length }) => kernel.physical >= start && kernel.physical + kernel.length <= start + length,
+  );
+  if (inside) return;
+  throw new CrashlabError(
+    "bad-address",
+    `expected the kernel's ${kernel.length} bytes inside RAM, found them at physical 0x${kernel.physical.toString(16)}; ` +
+      "give the vmlinux that runs",
+  );
 }
 
 function encodeHeaders(source: VmcoreSource, layout: Layout): Uint8Array<ArrayBuffer> {
@@ -146,7 +197,7 @@ function encodeHeaders(source: VmcoreSource, layout: Layout): Uint8Array<ArrayBu
     view.setBigUint64(at + 8, BigInt(segment.offset), true);
     view.setBigUint64(at + 16, segment.virtual, true);
     view.setBigUint64(at + 24, segment.physical, true);
-    view.setBigUint64(at + 32, segment.length, true);
+    view.setBigUint64(at + 32, segment.inFile, true);
     view.setBigUint64(at + 40, segment.length, true);
   });
   let at = notesAt;
@@ -157,7 +208,7 @@ function encodeHeaders(source: VmcoreSource, layout: Layout): Uint8Array<ArrayBu
   return bytes;
 }
 
-function checkAborted(signal: AbortSignal | undefined): void {
+export function checkAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) {
     throw new CrashlabError(
       "aborted",
