@@ -8,6 +8,8 @@ export interface CrashRow {
   readonly name: string;
   readonly boot: BootOptions;
   bringDown(machine: Machine): Promise<void>;
+  /** Nothing panicked: crash takes an idle task for the current one, and what runs it shows without registers. */
+  readonly hung?: string;
 }
 
 /** Long enough for the panic of one CPU to be printed. */
@@ -25,12 +27,22 @@ export const CRASHES: readonly CrashRow[] = [
   {
     name: "a plain panic, 1 CPU",
     boot: { memory: "64M" },
-    async bringDown(machine) {
-      await machine.write("echo c > /proc/sysrq-trigger\n");
-      await machine.run({ budget: BUDGET });
-    },
+    bringDown: (machine) => labcrash(machine, "p panic"),
+  },
+  {
+    name: "a CPU that hangs with interrupts off, 1 CPU",
+    boot: { memory: "64M" },
+    bringDown: (machine) => labcrash(machine, "p irqoff_loop"),
+    hung: "lab_irqoff_loop",
   },
 ];
+
+/** Has the module labcrash do something in a context: p, the process that writes. */
+async function labcrash(machine: Machine, what: string): Promise<void> {
+  await machine.exec("insmod labcrash");
+  await machine.write(`echo ${what} > /sys/kernel/debug/labcrash/trigger\n`);
+  await machine.run({ budget: BUDGET });
+}
 
 export interface Dump {
   readonly machine: Machine;

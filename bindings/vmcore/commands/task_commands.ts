@@ -203,11 +203,16 @@ export const vm: Command = {
       const space = await addressSpaceOf(context.program, each);
       const mm = space?.mm ?? 0n;
       const pgd = space?.pgd ?? 0n;
-      const sizes = `${space?.residentSize ?? 0}k`.padEnd(7);
+      const sizes = [
+        `${space?.residentSize ?? 0}k`.padStart(6),
+        `${space?.virtualSize ?? 0}k`.padStart(10),
+      ].join("");
       const lines = [
         taskHeader(each),
         "       MM               PGD          RSS    TOTAL_VM",
-        `${hex16(mm)}  ${hex16(pgd)}   ${sizes}  ${space?.virtualSize ?? 0}k`,
+        space === undefined
+          ? `       0                 0        ${sizes}`
+          : `${hex16(mm)}  ${hex16(pgd)}${sizes}`,
       ];
       if (space !== undefined) lines.push("      VMA           START       END     FLAGS FILE");
       for (const area of space?.areas ?? []) {
