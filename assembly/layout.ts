@@ -13,6 +13,7 @@
  *   0x0080000  trace table: 16384 entries x 16 bytes
  *   0x00c0000  jump cache: 4096 entries x 16 bytes
  *   0x00d0000  the trace cut short at the end of a budget, and other records that are used once
+ *   0x00d2000  journals of the data TLBs, 2 KiB a CPU
  *   0x0100000  decoded records: 43690 x 48 bytes
  *   0x0300000  data TLBs of CPUs 1 to 7, 128 KiB each
  *   0x03e0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
@@ -26,7 +27,7 @@
 
 export const HEADER: u32 = 0x10000;
 export const MAGIC: u32 = 0x4241_4c43; // "CLAB"
-export const VERSION: u32 = 2;
+export const VERSION: u32 = 3;
 
 export const CPU: u32 = 0x11000;
 export const CPU_SIZE: u32 = 0x1000;
@@ -115,7 +116,6 @@ export const ACTIVE: u32 = RUN + 0x40; // u32, number of the CPU in the active b
 export const CPUS: u32 = RUN + 0x44; // u32
 export const RAM_BYTES: u32 = RUN + 0x48; // u64
 export const POOL_NEXT: u32 = RUN + 0x50; // u32, first frame never handed out
-export const RECORDS_NEXT: u32 = RUN + 0x54; // u32
 export const EXCEPTION_MASK: u32 = RUN + 0x58; // u32, vectors whose delivery from ring 0 ends the slice
 export const EXCEPTION_COUNT: u32 = RUN + 0x5c; // u32, exceptions ever logged
 export const LAZY_FRAMES: u32 = RUN + 0x60; // u32
@@ -125,15 +125,13 @@ export const TURN: u32 = RUN + 0x78; // i64, instructions left of the active CPU
 export const STOP_AT: u32 = RUN + 0x80; // u64, guest time that run() does not pass
 export const FROZEN: u32 = RUN + 0x88; // u32, CPUs that the host keeps from running, a bit each
 export const OPTIONS: u32 = RUN + 0x8c; // u32, OPTION_ bits
-export const LARGE_CACHED: u32 = RUN + 0xa0; // u64[8], 2 MiB groups (address >> 21, modulo 64) with large pages in a CPU's TLB
 /** OPTIONS: data accesses in ring 0 to 2 ignore bits 56-63 of an address whose bits 47-55 are ones. */
 export const OPTION_IGNORE_TOP_BYTE: u32 = 1;
 export const CODE_BASE: u32 = RUN + 0xe0; // u64, RIP of the first byte of the page the trace under way lies in
 export const OPERAND: u32 = RUN + 0xe8; // u64, memory operand fetched for a form that works on values
-export const TRACE_EPOCH: u32 = RUN + 0xf0; // u32, counts how often all traces were thrown away
-export const JUMP_EPOCH: u32 = RUN + 0xf4; // u32, counts what makes the jump cache stale
-export const JUMP_CONTEXT: u32 = RUN + 0xf8; // u32, epoch, CPU, privilege and code mode that jump cache entries must have
 export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
+export const LARGE_CACHED: u32 = RUN + 0x1000; // for each CPU 4096 bits: 2 MiB groups (address >> 21) with large pages in its TLB
+export const LARGE_CACHED_SIZE: u32 = 512;
 export const SCRATCH: u32 = 0x14000;
 
 // ---- what the host watches; no part of the machine, and written anew after a restore ----
@@ -163,6 +161,13 @@ export const TRACE_COUNT: u32 = 16384;
 export const JUMPS: u32 = 0xc0000;
 export const JUMP_COUNT: u32 = 4096;
 export const CUT: u32 = 0xd0000;
+// The cache's own state is no part of a snapshot.
+export const RECORDS_NEXT: u32 = CUT + 0x1800; // u32
+export const TRACE_EPOCH: u32 = CUT + 0x1804; // u32, counts how often all traces were thrown away
+export const JUMP_EPOCH: u32 = CUT + 0x1808; // u32, counts what makes the jump cache stale
+export const JUMP_CONTEXT: u32 = CUT + 0x180c; // u32, epoch, CPU, privilege and code mode that its entries must have
+export const TLB_JOURNALS: u32 = 0xd2000; // for each CPU 2 KiB: 1 + number of TLB entries filled since a flush, their addresses
+export const TLB_JOURNAL_SIZE: u32 = 0x800;
 export const RECORDS: u32 = 0x100000;
 export const RECORDS_END: u32 = 0x300000;
 export const MORE_TLBS: u32 = 0x300000;

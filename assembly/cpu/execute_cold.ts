@@ -502,7 +502,8 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   if (target == 0) return 0;
   if (kind == id.STOS) {
     const value = load<T>(GPR);
-    if (sizeof<T>() == 1) memory.fill(target, <u8>value, <u32>count);
+    if (value == <T>(<u64>(<u8>value) * 0x0101010101010101))
+      memory.fill(target, <u8>value, <u32>count * sizeof<T>());
     else for (let i: u32 = 0; i < <u32>count; i++) store<T>(target + i * sizeof<T>(), value);
     return count;
   }

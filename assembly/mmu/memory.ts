@@ -21,7 +21,9 @@ import { ATTR_CODE, ATTR_D, ATTR_EXPAND_DOWN, ATTR_P, ATTR_WRITABLE } from "../c
 import {
   attributes,
   CR0_AM,
+  CR4_SMAP,
   cr0,
+  cr4,
   FLAG_AC,
   is64,
   isCanonical,
@@ -42,6 +44,7 @@ import {
   FETCH_TLB_SIZE,
   FLAGS,
   LARGE_CACHED,
+  LARGE_CACHED_SIZE,
   MORE_FETCH_TLBS,
   MORE_TLBS,
   OPTION_IGNORE_TOP_BYTE,
@@ -51,6 +54,8 @@ import {
   SIGNAL_CACHES,
   TLB,
   TLB_BASE,
+  TLB_JOURNAL_SIZE,
+  TLB_JOURNALS,
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
@@ -279,9 +284,24 @@ export function canWrite(from: u64, size: u32): bool {
   );
 }
 
+/** The TLB of accesses that the processor makes for itself: supervisor, and never SMAP's exception. */
+function systemTlb(): u32 {
+  return load<u32>(TLB_BASE) + ((cr4() & CR4_SMAP) != 0 ? TLB_SIZE : 0);
+}
+function systemTranslate(address: u64, kind: u32): u64 {
+  const mode = load<u32>(TLB_MODE);
+  store<u32>(TLB_MODE, systemTlb());
+  const physical = translate(tagOf(address), address, kind, SYSTEM);
+  store<u32>(TLB_MODE, mode);
+  return physical;
+}
+
 /** Loads and stores the processor makes for itself: descriptor tables, TSS, interrupt frames. */
 export function systemRead<T>(address: u64): T {
-  const physical = walk(address, READ | SYSTEM);
+  const e = systemTlb() + (<u32>(address >> 7) & 0x7fe0);
+  const x = load<u64>(e) ^ address;
+  if (x <= 4096 - sizeof<T>()) return load<T>(load<u32>(e, 16) + <u32>x);
+  const physical = systemTranslate(address, READ);
   if (physical == INVALID) return <T>0;
   if ((<u32>address & 0xfff) + sizeof<T>() <= 4096) {
     readPhysical(physical, sizeof<T>(), BOUNCE);
@@ -289,7 +309,7 @@ export function systemRead<T>(address: u64): T {
   }
   let value: u64 = 0;
   for (let i: u32 = 0; i < <u32>sizeof<T>(); i++) {
-    const at = walk(address + i, READ | SYSTEM);
+    const at = systemTranslate(address + i, READ);
     if (at == INVALID) return <T>0;
     readPhysical(at, 1, BOUNCE);
     value |= (<u64>load<u8>(BOUNCE)) << (i << 3);
@@ -297,10 +317,16 @@ export function systemRead<T>(address: u64): T {
   return <T>value;
 }
 export function systemWrite<T>(address: u64, value: T): void {
+  const e = systemTlb() + (<u32>(address >> 7) & 0x7fe0);
+  const x = load<u64>(e, 8) ^ address;
+  if (x <= 4096 - sizeof<T>()) {
+    store<T>(load<u32>(e, 16) + <u32>x, value);
+    return;
+  }
   for (let i: u32 = 0; i < <u32>sizeof<T>(); ) {
     let chunk: u32 = 4096 - (<u32>(address + i) & 0xfff);
     if (chunk > <u32>sizeof<T>() - i) chunk = <u32>sizeof<T>() - i;
-    const at = walk(address + i, WRITE | SYSTEM);
+    const at = systemTranslate(address + i, WRITE);
     if (at == INVALID) return;
     store<T>(BOUNCE, value);
     writePhysical(at, chunk, BOUNCE + i);
@@ -339,14 +365,20 @@ export function tlbOf(cpu: u32): u32 {
 export function fetchTlbOf(cpu: u32): u32 {
   return cpu == 0 ? FETCH_TLB : MORE_FETCH_TLBS + (cpu - 1) * FETCH_TLB_SIZE;
 }
-function largeCached(): u32 {
-  return LARGE_CACHED + (load<u32>(ACTIVE) << 3);
+/** Where the bit of this address's group lies, and its mask. */
+function largeWord(address: u64): u32 {
+  return LARGE_CACHED + load<u32>(ACTIVE) * LARGE_CACHED_SIZE + ((<u32>(address >> 27) & 63) << 3);
+}
+function largeBit(address: u64): u64 {
+  return (<u64>1) << ((address >> 21) & 63);
 }
 
-/** A piece of a large page is cached: INVLPG anywhere in that page has to forget it. A GiB covers every group. */
+/** A piece of a large page is cached: INVLPG anywhere in that page has to forget it. A GiB covers many groups. */
 export function noteLarge(address: u64): void {
-  const bits: u64 = walkLarge == 2 ? u64.MAX_VALUE : (<u64>1) << ((address >> 21) & 63);
-  store<u64>(largeCached(), load<u64>(largeCached()) | bits);
+  if (walkLarge == 2)
+    return memory.fill(LARGE_CACHED + load<u32>(ACTIVE) * LARGE_CACHED_SIZE, 0xff, LARGE_CACHED_SIZE);
+  const word = largeWord(address);
+  store<u64>(word, load<u64>(word) | largeBit(address));
 }
 
 const CACHED_GLOBAL: u64 = 1;
@@ -354,7 +386,7 @@ const CACHED_WRITABLE: u64 = 2;
 const CACHED: u64 = 4;
 
 /** Physical address by what is cached for this page, else by a walk, which is then cached. */
-function translate(page: u64, address: u64, kind: u32): u64 {
+function translate(page: u64, address: u64, kind: u32, system: u32 = 0): u64 {
   const e = entryOf(page);
   const known = load<u64>(e, 24);
   if (
@@ -365,13 +397,14 @@ function translate(page: u64, address: u64, kind: u32): u64 {
     bind(page, physical);
     return physical;
   }
-  const physical = walk(address, kind);
+  const physical = walk(address, kind | system);
   if (physical == INVALID || !isRam(physical) || isWatched(address & ~0xfff, 4096)) return physical;
   if (load<u32>(TLB_MODE) == load<u32>(TLB_BASE) + TLB_NEVER * TLB_SIZE) return physical;
   if (walkLarge) noteLarge(address);
   const cached = CACHED | (walkGlobal ? CACHED_GLOBAL : 0) | (walkWritable ? CACHED_WRITABLE : 0);
   store<u64>(e, (physical & ~0xfff) | cached, 24);
   store<u64>(e, page);
+  noteFilled(e);
   bind(page, physical);
   return physical;
 }
@@ -398,7 +431,9 @@ export function unbindWrites(): void {
 /** After a restore: frames lie elsewhere, what is cached stays. */
 export function unbindAll(): void {
   unbindWrites();
+  forgetJumps();
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
+    store<u32>(journalOf(cpu), 0);
     const base = tlbOf(cpu);
     for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
       const e = base + i * 32;
@@ -416,17 +451,59 @@ function emptyTag(i: u32): u64 {
   return (<u64>(i ^ 1)) << 12;
 }
 
-function emptyTlb(cpu: u32): void {
-  store<u64>(LARGE_CACHED + (cpu << 3), 0);
-  const base = tlbOf(cpu);
-  for (let i: u32 = 0; i < 4096; i++) {
-    const bad = emptyTag(i & 1023);
-    store<u64>(base + i * 32, bad);
-    store<u64>(base + i * 32, bad, 8);
-    store<u64>(base + i * 32, 0, 24);
+function emptyEntry(e: u32): void {
+  const bad = emptyTag((e >> 5) & 1023);
+  store<u64>(e, bad);
+  store<u64>(e, bad, 8);
+  store<u64>(e, 0, 24);
+}
+
+/**
+ * A CPU's journal names the entries filled since its TLBs were last empty, so that emptying them again costs what
+ * was used of them. 0 instead of a count: nobody knows, look at all.
+ */
+function journalOf(cpu: u32): u32 {
+  return TLB_JOURNALS + cpu * TLB_JOURNAL_SIZE;
+}
+function noteFilled(e: u32): void {
+  const journal = journalOf(load<u32>(ACTIVE));
+  const count = load<u32>(journal);
+  if (count == 0) return;
+  if (count * 4 == TLB_JOURNAL_SIZE) {
+    store<u32>(journal, 0);
+    return;
   }
+  store<u32>(journal + count * 4, e);
+  store<u32>(journal, count + 1);
+}
+
+/** Empties the entries of a CPU's TLBs, or those whose translation is not global. */
+function emptyEntries(cpu: u32, keepGlobal: bool): void {
+  const journal = journalOf(cpu);
+  const count = load<u32>(journal);
+  let kept: u32 = 1;
+  if (count != 0) {
+    for (let n: u32 = 1; n < count; n++) {
+      const e = load<u32>(journal + n * 4);
+      if (keepGlobal && (load<u64>(e, 24) & CACHED_GLOBAL) != 0) store<u32>(journal + kept++ * 4, e);
+      else emptyEntry(e);
+    }
+  } else {
+    const base = tlbOf(cpu);
+    for (let i: u32 = 0; i < (TLB_NEVER + 1) * 1024; i++) {
+      const e = base + i * 32;
+      if (keepGlobal && (load<u64>(e, 24) & CACHED_GLOBAL) != 0) kept = 0;
+      else emptyEntry(e);
+    }
+  }
+  store<u32>(journal, kept);
   memory.fill(fetchTlbOf(cpu), 0xff, FETCH_TLB_SIZE);
   forgetJumps();
+}
+
+function emptyTlb(cpu: u32): void {
+  memory.fill(LARGE_CACHED + cpu * LARGE_CACHED_SIZE, 0, LARGE_CACHED_SIZE);
+  emptyEntries(cpu, false);
 }
 
 /** The active CPU forgets every translation of every mode. */
@@ -442,31 +519,15 @@ export function flushAllTlbs(): void {
 
 /** Forgets translations that are not global (CR3 loads). */
 export function flushTlbNonGlobal(): void {
-  const base = load<u32>(TLB_BASE);
-  for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
-    const e = base + i * 32;
-    if ((load<u64>(e, 24) & CACHED_GLOBAL) != 0) continue;
-    const bad = emptyTag(i & 1023);
-    store<u64>(e, bad);
-    store<u64>(e, bad, 8);
-    store<u64>(e, 0, 24);
-  }
-  memory.fill(load<u32>(FETCH_BASE), 0xff, FETCH_TLB_SIZE);
-  forgetJumps();
+  emptyEntries(load<u32>(ACTIVE), true);
   store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
 /** INVLPG: forgets the page of this address, all of it if it is large. */
 export function flushPage(address: u64): void {
-  if (((load<u64>(largeCached()) >> ((address >> 21) & 63)) & 1) != 0) return flushTlb();
-  const i = <u32>(address >> 12) & 1023;
-  const bad = emptyTag(i);
-  for (let mode: u32 = 0; mode < TLB_NEVER; mode++) {
-    const e = load<u32>(TLB_BASE) + mode * TLB_SIZE + i * 32;
-    store<u64>(e, bad);
-    store<u64>(e, bad, 8);
-    store<u64>(e, 0, 24);
-  }
+  if ((load<u64>(largeWord(address)) & largeBit(address)) != 0) return flushTlb();
+  const first = load<u32>(TLB_BASE) + (<u32>(address >> 7) & 0x7fe0);
+  for (let mode: u32 = 0; mode < TLB_NEVER; mode++) emptyEntry(first + mode * TLB_SIZE);
   const fetch = load<u32>(FETCH_BASE) + ((<u32>(address >> 12) & 255) << 4);
   store<u64>(fetch, u64.MAX_VALUE);
   store<u64>(fetch + 256 * 16, u64.MAX_VALUE);

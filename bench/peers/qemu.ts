@@ -25,9 +25,10 @@ export function qemuVersion(): string | undefined {
   return result.status === 0 ? result.stdout.split("\n")[0] : undefined;
 }
 
-export async function runQemu(): Promise<readonly ProgramTiming[]> {
+export async function runQemu(only: readonly string[] = []): Promise<readonly ProgramTiming[]> {
   const options = "-m 64 -display none -serial stdio -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4";
-  const qemu = spawn("qemu-system-x86_64", ["-kernel", images[64], ...options.split(" ")], {
+  const choice = only.length === 0 ? [] : ["-append", only.join(" ")];
+  const qemu = spawn("qemu-system-x86_64", ["-kernel", images[64], ...choice, ...options.split(" ")], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const reader = new TimingReader();

@@ -27,9 +27,9 @@ export function v86Version(): string | undefined {
   return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
 }
 
-export async function runV86(): Promise<readonly ProgramTiming[]> {
+export async function runV86(only: readonly string[] = []): Promise<readonly ProgramTiming[]> {
   return await new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(import.meta.url), ["--child"], { execArgv: process.execArgv });
+    const child = fork(fileURLToPath(import.meta.url), ["--child", ...only], { execArgv: process.execArgv });
     child.once("message", (timings: ProgramTiming[]) => resolve(timings));
     child.once("exit", (code) => reject(new Error(`v86 ended with status ${code} before the last program`)));
   });
@@ -44,6 +44,7 @@ async function child(): Promise<void> {
     memory_size: 64 << 20,
     vga_memory_size: 2 << 20,
     multiboot: { buffer: Uint8Array.from(image).buffer },
+    cmdline: process.argv.slice(3).join(" "),
     autostart: true,
     disable_speaker: true,
     disable_keyboard: true,

@@ -608,9 +608,12 @@ export class Core {
         const page = snapshot.pages.get(frame);
         if (page === undefined) this.#bytes.fill(0, host, host + PAGE);
         else this.#bytes.set(page, host);
-        table[frame] = entry & ~FRAME_DIRTY;
+        // Decoded code of pages that did not change stays good.
+        if ((entry & FRAME_CODE) !== 0) this.#exports.framePointerForWrite(frame);
+        table[frame] = (table[frame] ?? 0) & ~FRAME_DIRTY;
       }
     } else {
+      this.#exports.tracesReset();
       this.#bytes.fill(0, at.FRAMES, Math.max(at.FRAMES, poolNext));
       table.fill(0);
       poolNext = at.FRAMES;
@@ -627,7 +630,6 @@ export class Core {
       data.set(snapshot.tlbs.subarray(start, start + data.length));
       fetch.set(snapshot.tlbs.subarray(start + data.length, start + TLBS_SIZE));
     });
-    this.#exports.tracesReset();
     this.#exports.adoptCpus();
   }
 
@@ -914,6 +916,7 @@ const MCG_IN_PROGRESS = 4n;
 const LINE_FAULTS = ["healthy", "drop", "delay", "storm"] as const;
 /** Setting these changes what addresses mean. */
 const PAGING_REGISTERS: ReadonlySet<string> = new Set(["cr0", "cr3", "cr4", "efer"]);
+const FRAME_CODE = 4;
 const TOP_BYTE = 0xffn << 56n;
 const KERNEL_BITS = 0x1ffn << 47n;
 /** 2024-01-01T00:00:00Z */

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { Core } from "../../bindings/core/core.ts";
-import { CODE, ring0 } from "./ring0.ts";
+import { CODE, DIRECTORY, ring0 } from "./ring0.ts";
 
 const DATA = 0x30000;
 const PROGRAMS = 40;
@@ -190,5 +190,81 @@ describe("slices", () => {
     for (let n = 1; n <= 200; n++) sum += n;
     expect(core.registers().rbx).toBe(BigInt(sum));
     expect(core.readPhysical(BigInt(CODE + 12), 1)[0]).toBe(200);
+  });
+
+  it("see the code of a page that is mapped elsewhere once the CPU is told, and not before", async () => {
+    const code = [
+      0xb9,
+      ...u32(0x600000), // mov ecx, 0x600000
+      0xff,
+      0xd1,
+      0xff,
+      0xd1, // call rcx, twice
+      0x89,
+      0xc3, // mov ebx, eax
+      0xc7,
+      0x04,
+      0x25,
+      ...u32(DIRECTORY + 24),
+      ...u32(0x400083), // its entry names another page
+      0xff,
+      0xd1,
+      0x89,
+      0xc6, // call rcx; mov esi, eax
+      0x0f,
+      0x01,
+      0x39, // invlpg [rcx]
+      0xff,
+      0xd1,
+      0x89,
+      0xc7, // call rcx; mov edi, eax
+      0xf4,
+    ];
+    for (const length of [100, 1]) {
+      const core = await ring0(code);
+      core.writePhysical(BigInt(DIRECTORY + 24), Uint8Array.from(u32(0x200083)));
+      core.writePhysical(0x200000n, Uint8Array.of(0xb8, 1, 0, 0, 0, 0xc3)); // mov eax, 1; ret
+      core.writePhysical(0x400000n, Uint8Array.of(0xb8, 2, 0, 0, 0, 0xc3));
+      while (core.run(length).kind === "budget");
+      const { rbx, rsi, rdi } = core.registers();
+      expect({ length, rbx, rsi, rdi }).toEqual({ length, rbx: 1n, rsi: 1n, rdi: 2n });
+    }
+  });
+
+  it("run the code of a snapshot after the guest has changed it and gone back", async () => {
+    const code = [
+      0xb9,
+      ...u32(50), // mov ecx, 50
+      0xfe,
+      0x05,
+      1,
+      0,
+      0,
+      0, // inc byte [rip + 1]: the immediate of the next instruction
+      0xb8,
+      0,
+      0,
+      0,
+      0, // mov eax, 0
+      0x01,
+      0xc3, // add ebx, eax
+      0xff,
+      0xc9,
+      0x75,
+      0xef, // dec ecx; jnz to the inc
+      0xf4,
+    ];
+    const core = await ring0(code);
+    core.run(40);
+    const half = core.snapshot();
+    const ends: bigint[] = [];
+    for (let round = 0; round < 3; round++) {
+      while (core.run(1000).kind === "budget");
+      ends.push(core.registers().rbx, core.stateHash());
+      core.restore(half);
+    }
+    expect(ends.slice(2, 4)).toEqual(ends.slice(0, 2));
+    expect(ends.slice(4)).toEqual(ends.slice(0, 2));
+    expect(ends[0]).toBe(BigInt((50 * 51) / 2));
   });
 });

@@ -1,0 +1,68 @@
+/** The bench command's plumbing, on one small program. Speed itself is never tested: see bench/README.md. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { TimingReader } from "../../bench/peers/lines.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const folder: string = mkdtempSync(join(tmpdir(), "bench-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function bench(...args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ["--conditions=source", "--import", "tsx", "bench/run.ts", ...args],
+      { cwd: ROOT },
+      (error, stdout, stderr) =>
+        resolve({
+          status: error === null ? 0 : typeof error.code === "number" ? error.code : -1,
+          stdout,
+          stderr,
+        }),
+    );
+  });
+}
+
+describe("npm run bench", () => {
+  it("measures the programs named and writes a result with the machine's facts", async () => {
+    const file = join(folder, "result.json");
+    const { status, stdout } = await bench("--quick", "--no-peers", "--out", file, "pio", "size");
+    expect({ status, stdout }).toMatchObject({ status: 0 });
+    expect(stdout).toContain("pio");
+    const result = JSON.parse(readFileSync(file, "utf8"));
+    expect(result).toMatchObject({
+      schema: 1,
+      quick: true,
+      machine: { node: process.version, cpu: expect.any(String), load: expect.any(Number) },
+      programs: { peers: {}, programs: [{ program: "pio", checksum: "00000000" }] },
+    });
+    expect(result.programs.programs[0].instructions).toBeGreaterThan(1_000_000);
+    expect(result.core.gzipped).toBeLessThan(300 * 1024);
+    expect(result.state).toBeUndefined();
+  });
+
+  it("refuses a name it does not know", async () => {
+    const { status, stderr } = await bench("dhrystone");
+    expect(status).toBe(2);
+    expect(stderr).toContain('expected a part or a program, found "dhrystone"');
+  });
+
+  it("takes the second run of a program as the measurement", () => {
+    const reader = new TimingReader();
+    for (const [line, now, retired] of [
+      ["> fib", 1, 100],
+      ["< 0001", 3, 300],
+      ["> fib", 3, 350],
+      ["< 0001", 4, 550],
+      ["done", 5, 600],
+    ] as const)
+      reader.line(line, now, retired);
+    expect(reader.finished).toBe(true);
+    expect(reader.timings).toEqual([
+      { program: "fib", checksum: "0001", cold: 2, warm: 1, instructions: 200 },
+    ]);
+  });
+});
