@@ -49,7 +49,7 @@ export async function runPrograms({ only, peers, here = false }: ProgramsOptions
   const own = await (here ? runHere(only) : runCrashlab(only));
   const qemu = peers ? qemuVersion() : undefined;
   const v86 = peers ? v86Version() : undefined;
-  const qemuTimings = qemu === undefined ? [] : await runQemu(only);
+  const qemuTimings = qemu === undefined ? [] : await runQemu(own.map((timing) => timing.program));
   const v86Timings = v86 === undefined ? [] : await runV86(only);
   const programs = own.map((timing) => program(timing, qemuTimings, v86Timings));
   const timeOverQemu = geometricMean(ratios(programs, "qemuSeconds"));
