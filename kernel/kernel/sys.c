@@ -4,6 +4,7 @@
 #include <linux/mm.h>
 #include <linux/printk_ringbuffer.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/syscalls.h>
 
@@ -15,7 +16,7 @@ typedef long (*sys_call_ptr_t)(struct pt_regs *regs);
 	X(61, wait4) X(62, kill) X(63, newuname) X(77, ftruncate) X(79, getcwd) X(80, chdir) X(83, mkdir) X(84, rmdir)     \
 	X(87, unlink) X(96, gettimeofday) X(102, getuid) X(103, syslog) X(110, getppid) X(112, setsid) X(158, arch_prctl)  \
 	X(162, sync) X(165, mount) X(166, umount) X(169, reboot) X(175, init_module) X(176, delete_module) X(186, getpid)  \
-	X(201, time) X(217, getdents64) X(228, clock_gettime) X(231, exit) X(257, openat) X(292, dup3) X(293, pipe2)       \
+	X(201, time) X(203, sched_setaffinity) X(204, sched_getaffinity) X(217, getdents64) X(228, clock_gettime) X(231, exit) X(257, openat) X(292, dup3) X(293, pipe2)       \
 	X(313, finit_module)
 #define DECLARE(nr, name) long __x64_sys_##name(struct pt_regs *regs);
 SYSCALLS(DECLARE)
@@ -79,6 +80,37 @@ SYSCALL_DEFINE(sched_yield)
 {
 	schedule();
 	return 0;
+}
+
+/* A mask of one word: there are never more CPUs. */
+static struct task_struct *affinity_task(pid_t pid)
+{
+	return pid ? find_task_by_vpid(pid) : current;
+}
+
+SYSCALL_DEFINE(sched_setaffinity)
+{
+	struct task_struct *t = affinity_task(regs->di);
+	unsigned long mask = 0;
+
+	if (!t)
+		return -ESRCH;
+	if (copy_from_user(&mask, (void __user *)regs->dx, min(regs->si, sizeof(mask))))
+		return -EFAULT;
+	return set_cpus_allowed(t, mask);
+}
+
+SYSCALL_DEFINE(sched_getaffinity)
+{
+	struct task_struct *t = affinity_task(regs->di);
+	unsigned long mask;
+
+	if (!t)
+		return -ESRCH;
+	if (regs->si < sizeof(mask))
+		return -EINVAL;
+	mask = t->cpus_mask.bits[0] & __cpu_online_mask.bits[0];
+	return copy_to_user((void __user *)regs->dx, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
 }
 
 SYSCALL_DEFINE(fork)

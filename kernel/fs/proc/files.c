@@ -2,6 +2,7 @@
 #include <asm/processor.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/smp.h>
 
 extern unsigned long irq_counts[16], total_forks;
 extern atomic_long_t _totalram_pages;
@@ -32,12 +33,50 @@ static int show_meminfo(struct seq_file *m, void *data)
 	return 0;
 }
 
+DECLARE_PER_CPU(unsigned int, apic_timer_irqs);
+DECLARE_PER_CPU(unsigned int, irq_resched_count);
+DECLARE_PER_CPU(unsigned int, irq_call_count);
+DECLARE_PER_CPU(unsigned int, __nmi_count);
+
 static int show_interrupts(struct seq_file *m, void *data)
 {
-	seq_printf(m, "           CPU0       \n");
-	for (int i = 0; i < 16; i++)
-		if (irq_counts[i])
-			seq_printf(m, "%3d: %10lu    XT-PIC\n", i, irq_counts[i]);
+	static const struct { const char *name, *text; unsigned int *count; } local[] = {
+		{ "NMI", "Non-maskable interrupts", &__nmi_count }, { "LOC", "Local timer interrupts", &apic_timer_irqs },
+		{ "RES", "Rescheduling interrupts", &irq_resched_count }, { "CAL", "Function call interrupts", &irq_call_count },
+	};
+	int cpu;
+
+	seq_printf(m, "           ");
+	for_each_online_cpu(cpu)
+		seq_printf(m, "CPU%-8d", cpu);
+	seq_printf(m, "\n");
+	for (int i = 0; i < 16; i++) {
+		if (!irq_counts[i])
+			continue;
+		seq_printf(m, "%3d: ", i);
+		for_each_online_cpu(cpu)
+			seq_printf(m, "%10lu ", cpu ? 0UL : irq_counts[i]); /* the 8259 pair interrupts the first CPU only */
+		seq_printf(m, "   XT-PIC\n");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(local); i++) {
+		seq_printf(m, "%s: ", local[i].name);
+		for_each_online_cpu(cpu)
+			seq_printf(m, "%10u ", *per_cpu_ptr(local[i].count, cpu));
+		seq_printf(m, "  %s\n", local[i].text);
+	}
+	return 0;
+}
+
+static int show_cpuinfo(struct seq_file *m, void *data)
+{
+	int cpu;
+
+	for_each_online_cpu(cpu) {
+		struct cpuinfo_x86 *c = per_cpu_ptr(&cpu_info, cpu);
+
+		seq_printf(m, "processor\t: %d\nvendor_id\t: %.12s\nmodel name\t: %s\ncpu MHz\t\t: %u.%03u\n\n", cpu, c->x86_vendor_id,
+			   c->x86_model_id[0] ? c->x86_model_id : "unknown", cpu_khz / 1000, cpu_khz % 1000);
+	}
 	return 0;
 }
 
@@ -108,6 +147,7 @@ static const struct text_file files[] = {
 	{ "/proc/uptime", 0444, show_uptime, NULL, NULL },
 	{ "/proc/meminfo", 0444, show_meminfo, NULL, NULL },
 	{ "/proc/interrupts", 0444, show_interrupts, NULL, NULL },
+	{ "/proc/cpuinfo", 0444, show_cpuinfo, NULL, NULL },
 	{ "/proc/loadavg", 0444, show_loadavg, NULL, NULL },
 	{ "/proc/mounts", 0444, show_mounts, NULL, NULL },
 	{ "/proc/filesystems", 0444, show_filesystems, NULL, NULL },
