@@ -20,7 +20,7 @@ static noinline void check_hung_task(struct task_struct *t, unsigned long timeou
 		t->last_switch_time = jiffies;
 		return;
 	}
-	if ((long)(jiffies - (t->last_switch_time + timeout * HZ)) <= 0)
+	if ((long)(jiffies - (t->last_switch_time + timeout * HZ)) < 0)
 		return;
 	if (sysctl_hung_task_panic) {
 		console_loglevel = 15;
