@@ -21,6 +21,12 @@ export {
   type NullDereferenceOptions,
 } from "./faults/catalogue.ts";
 export {
+  LABCRASH_KINDS,
+  type LabcrashKind,
+  LKDTM_NAMES,
+  type LkdtmName,
+} from "./faults/names.ts";
+export {
   type BootOptions,
   boot,
   type Crash,

@@ -16,7 +16,7 @@ export function faultsCommand(): Command {
       if (options.json) {
         const faults = catalogue.map(({ name, summary }) => ({ name, summary }));
         console.log(toJson({ schema: SCHEMA_VERSION, faults }));
-      } else for (const { name, summary } of catalogue) console.log(`${name.padEnd(24)}${summary}`);
+      } else for (const { name, summary } of catalogue) console.log(`${name.padEnd(44)}${summary}`);
     });
 }
 

@@ -27,7 +27,10 @@ struct elf64_rela { u64 r_offset, r_info; s64 r_addend; };
 #define R_X86_64_32 10
 #define R_X86_64_32S 11
 #define R_X86_64_PC64 24
+#define MODULE_INIT_IGNORE_MODVERSIONS 1
+#define MODULE_INIT_IGNORE_VERMAGIC 2
 #define MODULE_MAX (8UL << 20)
+int module_sig_check(const char *image, size_t *size, bool mangled, bool *ok);
 #define MAX_SECTIONS 128
 
 LIST_HEAD(modules);
@@ -278,9 +281,9 @@ static int move_module(struct module *mod, struct load_info *info)
 	return 0;
 }
 
-static void add_taint_module(struct module *mod, unsigned int flag)
+static void add_taint_module(struct module *mod, unsigned int flag, enum lockdep_ok ok)
 {
-	add_taint(flag, LOCKDEP_STILL_OK);
+	add_taint(flag, ok);
 	mod->taints |= 1UL << flag;
 }
 
@@ -294,29 +297,52 @@ static bool license_is_gpl_compatible(const char *license)
 	return false;
 }
 
+/* Loaded although something does not fit, because somebody insists. */
+static void try_to_force_load(struct module *mod, const char *reason)
+{
+	if (!test_taint(TAINT_FORCED_MODULE))
+		pr_warn("%s: %s: kernel tainted.\n", mod->name, reason);
+	add_taint_module(mod, TAINT_FORCED_MODULE, LOCKDEP_NOW_UNRELIABLE);
+}
+
 /* What the module says of itself, and what that means for trust in the kernel. */
-static int check_modinfo(struct module *mod, struct load_info *info)
+static int check_modinfo(struct module *mod, struct load_info *info, int flags)
 {
 	const char *vermagic = get_modinfo(info, "vermagic"), *license = get_modinfo(info, "license");
 
-	if (!vermagic || strcmp(vermagic, VERMAGIC_STRING)) {
+	if (flags & MODULE_INIT_IGNORE_VERMAGIC)
+		vermagic = NULL;
+	if (!vermagic && flags & MODULE_INIT_IGNORE_VERMAGIC) {
+		try_to_force_load(mod, "bad vermagic");
+	} else if (!vermagic || strcmp(vermagic, VERMAGIC_STRING)) {
 		pr_err("%s: version magic '%s' should be '%s'\n", mod->name, vermagic ? vermagic : "", VERMAGIC_STRING);
 		return -ENOEXEC;
 	}
 	if (!get_modinfo(info, "intree")) {
 		if (!test_taint(TAINT_OOT_MODULE))
 			pr_warn("%s: loading out-of-tree module taints kernel.\n", mod->name);
-		add_taint_module(mod, TAINT_OOT_MODULE);
+		add_taint_module(mod, TAINT_OOT_MODULE, LOCKDEP_STILL_OK);
 	}
 	if (get_modinfo(info, "staging")) {
-		add_taint_module(mod, TAINT_CRAP);
+		add_taint_module(mod, TAINT_CRAP, LOCKDEP_STILL_OK);
 		pr_warn("%s: module is from the staging directory, the quality is unknown, you have been warned.\n", mod->name);
 	}
 	if (!license || !license_is_gpl_compatible(license)) {
 		if (!test_taint(TAINT_PROPRIETARY_MODULE))
 			pr_warn("%s: module license '%s' taints kernel.\n", mod->name, license ? license : "unspecified");
-		add_taint_module(mod, TAINT_PROPRIETARY_MODULE);
+		add_taint_module(mod, TAINT_PROPRIETARY_MODULE, LOCKDEP_NOW_UNRELIABLE);
 	}
+	if (get_modinfo(info, "livepatch")) {
+		add_taint_module(mod, TAINT_LIVEPATCH, LOCKDEP_STILL_OK);
+		pr_notice("%s: tainting kernel with TAINT_LIVEPATCH\n", mod->name);
+	}
+	if (get_modinfo(info, "test")) {
+		if (!test_taint(TAINT_TEST))
+			pr_warn("%s: loading test module taints kernel.\n", mod->name);
+		add_taint_module(mod, TAINT_TEST, LOCKDEP_STILL_OK);
+	}
+	if (get_modinfo(info, "supported")) /* as distributions mark what others support: supported=external */
+		add_taint_module(mod, TAINT_AUX, LOCKDEP_STILL_OK);
 	return 0;
 }
 
@@ -361,17 +387,21 @@ static noinline long do_init_module(struct module *mod)
 }
 
 /* The image is ours to change and to free. */
-static noinline long load_module(char *image, size_t size)
+static noinline long load_module(char *image, size_t size, int flags)
 {
 	struct load_info *info = kzalloc(sizeof(*info), GFP_KERNEL);
 	struct module *mod = kzalloc(sizeof(*mod), GFP_KERNEL);
 	const char *name;
 	Elf64_Sym *symbol;
 	long err = -ENOMEM;
+	bool sig_ok;
 
 	if (!info || !mod)
 		goto fail;
 	INIT_LIST_HEAD(&mod->list);
+	err = module_sig_check(image, &size, flags & (MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC), &sig_ok);
+	if (err)
+		goto fail;
 	info->image = image;
 	info->size = size;
 	err = elf_validity_check(info);
@@ -387,12 +417,13 @@ static noinline long load_module(char *image, size_t size)
 	err = -EEXIST;
 	if (find_module(mod->name))
 		goto fail;
-	err = check_modinfo(mod, info);
+	err = check_modinfo(mod, info, flags);
 	if (err)
 		goto fail;
-	if (!test_taint(TAINT_UNSIGNED_MODULE))
+	if (!sig_ok && !test_taint(TAINT_UNSIGNED_MODULE))
 		pr_notice("%s: module verification failed: signature and/or required key missing - tainting kernel\n", mod->name);
-	add_taint_module(mod, TAINT_UNSIGNED_MODULE);
+	if (!sig_ok)
+		add_taint_module(mod, TAINT_UNSIGNED_MODULE, LOCKDEP_STILL_OK);
 	layout_sections(info);
 	err = move_module(mod, info);
 	if (err)
@@ -440,7 +471,7 @@ SYSCALL_DEFINE(init_module)
 		vfree(image);
 		return -EFAULT;
 	}
-	return load_module(image, regs->si);
+	return load_module(image, regs->si, 0);
 }
 
 SYSCALL_DEFINE(finit_module)
@@ -458,7 +489,7 @@ SYSCALL_DEFINE(finit_module)
 	if (!image)
 		return -ENOMEM;
 	memcpy(image, file->f_inode->i_data, file->f_inode->i_size);
-	return load_module(image, file->f_inode->i_size);
+	return load_module(image, file->f_inode->i_size, regs->dx);
 }
 
 SYSCALL_DEFINE(delete_module)
@@ -474,8 +505,13 @@ SYSCALL_DEFINE(delete_module)
 		return -ENOENT;
 	if (mod->refcnt)
 		return -EAGAIN;
-	if (mod->state != MODULE_STATE_LIVE || (mod->init && !mod->exit))
+	if (mod->state != MODULE_STATE_LIVE)
 		return -EBUSY;
+	if (mod->init && !mod->exit) { /* it never meant to go */
+		if (!(regs->si & O_TRUNC))
+			return -EBUSY;
+		add_taint(TAINT_FORCED_RMMOD, LOCKDEP_NOW_UNRELIABLE);
+	}
 	mod->state = MODULE_STATE_GOING;
 	if (mod->exit)
 		mod->exit();

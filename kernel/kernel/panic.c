@@ -3,6 +3,7 @@
 #include <asm/stacktrace.h>
 #include <linux/kexec.h>
 #include <linux/module.h>
+#include <linux/oom.h>
 #include <linux/interrupt.h>
 #include <linux/kmsg_dump.h>
 #include <linux/notifier.h>
@@ -24,7 +25,7 @@ const struct taint_flag taint_flags[TAINT_FLAGS_COUNT] = {
 	{ 'P', 'G', true }, { 'F', ' ', true }, { 'S', ' ', false }, { 'R', ' ', false }, { 'M', ' ', false },
 	{ 'B', ' ', false }, { 'U', ' ', false }, { 'D', ' ', false }, { 'A', ' ', false }, { 'W', ' ', false },
 	{ 'C', ' ', true }, { 'I', ' ', false }, { 'O', ' ', true }, { 'E', ' ', true }, { 'L', ' ', false },
-	{ 'K', ' ', true }, { 'X', ' ', true }, { 'T', ' ', true },
+	{ 'K', ' ', true }, { 'X', ' ', true }, { 'T', ' ', true }, { 'N', ' ', true },
 };
 
 const char *print_tainted(void)
@@ -46,10 +47,36 @@ int test_taint(unsigned int flag)
 	return tainted_mask >> flag & 1;
 }
 
+/* Flags that are not survived; and whether a program may set one of them. */
+unsigned long panic_on_taint;
+bool panic_on_taint_nousertaint;
+/* Lock debugging is off for good after the first report that makes it unreliable. */
+static int debug_locks = 1;
+
 void add_taint(unsigned int flag, enum lockdep_ok ok)
 {
-	tainted_mask |= 1UL << flag;
+	if (ok == LOCKDEP_NOW_UNRELIABLE && __atomic_exchange_n(&debug_locks, 0, __ATOMIC_RELAXED))
+		pr_warn("Disabling lock debugging due to kernel taint\n");
+	__atomic_fetch_or(&tainted_mask, 1UL << flag, __ATOMIC_RELAXED);
+	if (tainted_mask & panic_on_taint) {
+		panic_on_taint = 0;
+		panic("panic_on_taint set ...");
+	}
 }
+
+static int panic_on_taint_setup(char *value)
+{
+	char *end;
+	unsigned long mask = simple_strtoul(value, &end, 16) & ((1UL << TAINT_FLAGS_COUNT) - 1);
+
+	if (end == value || !mask)
+		return 0;
+	panic_on_taint = mask;
+	panic_on_taint_nousertaint = !strcmp(end, ",nousertaint");
+	pr_info("panic_on_taint: bitmask=0x%lx nousertaint_mode=%s\n", panic_on_taint, panic_on_taint_nousertaint ? "enabled" : "disabled");
+	return 1;
+}
+early_param("panic_on_taint=", panic_on_taint_setup);
 
 /* Messages get through even if the one that holds their lock never lets go. */
 void bust_spinlocks(int yes)
@@ -59,6 +86,7 @@ void bust_spinlocks(int yes)
 
 void oops_enter(void)
 {
+	debug_locks = 0;
 	if (sysctl_oops_all_cpu_backtrace)
 		trigger_all_cpu_backtrace(false);
 }

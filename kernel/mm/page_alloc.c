@@ -7,6 +7,7 @@
 #include <linux/fault-inject.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/oom.h>
 #include <linux/page_poison.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
@@ -235,9 +236,22 @@ noinline struct page *__alloc_pages(gfp_t gfp, unsigned int order)
 {
 	if (WARN_ON_ONCE(order >= MAX_ORDER && !(gfp & __GFP_NOWARN)) || order >= MAX_ORDER)
 		return NULL;
+	struct page *page;
+
 	if (should_fail_alloc_page(gfp, order))
 		return NULL;
-	return get_page_from_freelist(gfp, order);
+	for (;;) {
+		page = get_page_from_freelist(gfp, order);
+		if (likely(page))
+			return page;
+		/* Only those that may wait, in a program's own time, can have somebody killed for them. */
+		if (!(gfp & __GFP_DIRECT_RECLAIM) || order > 3 || in_interrupt() || !current->mm || irqs_disabled() || !out_of_memory(gfp, order))
+			break;
+		schedule_timeout(1); /* the victim needs a turn to go */
+	}
+	if (!signal_pending(current)) /* one that is being killed for want of memory need not complain */
+		warn_alloc(gfp, order);
+	return NULL;
 }
 
 /* One reference less; with the last one the pages are free, unless something is wrong with them. */

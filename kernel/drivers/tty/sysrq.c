@@ -5,6 +5,7 @@
 #include <linux/interrupt.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/oom.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include "tty.h"

@@ -6,6 +6,8 @@
 
 extern unsigned long irq_counts[16], total_forks;
 extern atomic_long_t _totalram_pages;
+unsigned long nr_anon_pages(void);
+unsigned long nr_slab_pages(void);
 
 static int show_version(struct seq_file *m, void *data)
 {
@@ -29,7 +31,18 @@ static int show_uptime(struct seq_file *m, void *data)
 
 static int show_meminfo(struct seq_file *m, void *data)
 {
-	seq_printf(m, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\n", (unsigned long)_totalram_pages.counter << 2, nr_free_pages() << 2);
+	unsigned long total = _totalram_pages.counter, free = nr_free_pages();
+	const struct { const char *name; unsigned long pages; } rows[] = {
+		{ "MemTotal", total }, { "MemFree", free }, { "MemAvailable", free }, { "Buffers", 0 }, { "Cached", 0 },
+		{ "SwapCached", 0 }, { "Active", nr_anon_pages() }, { "Inactive", 0 }, { "Active(anon)", nr_anon_pages() },
+		{ "Inactive(anon)", 0 }, { "SwapTotal", 0 }, { "SwapFree", 0 }, { "Dirty", 0 }, { "Writeback", 0 },
+		{ "AnonPages", nr_anon_pages() }, { "Mapped", 0 }, { "Shmem", 0 }, { "Slab", nr_slab_pages() },
+		{ "SReclaimable", 0 }, { "SUnreclaim", nr_slab_pages() }, { "KernelStack", nr_threads * (THREAD_SIZE >> PAGE_SHIFT) },
+		{ "CommitLimit", total / 2 }, { "VmallocTotal", (VMALLOC_END + 1 - VMALLOC_START) >> PAGE_SHIFT },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		seq_printf(m, "%s:%*lu kB\n", rows[i].name, 23 - (int)strlen(rows[i].name), rows[i].pages << 2);
 	return 0;
 }
 
@@ -111,6 +124,8 @@ static int store_tainted(const char *text, size_t n, void *data)
 	unsigned long mask = simple_strtoul(text, &end, 0);
 
 	if (end == text || (*end && *end != '\n'))
+		return -EINVAL;
+	if (panic_on_taint_nousertaint && mask & panic_on_taint)
 		return -EINVAL;
 	for (int i = 0; i < TAINT_FLAGS_COUNT; i++)
 		if (mask >> i & 1)

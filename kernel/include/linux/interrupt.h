@@ -46,7 +46,6 @@ bool schedule_work_on(int cpu, struct work_struct *work);
 void print_worker_info(const char *log_lvl, struct task_struct *task);
 
 extern int unknown_nmi_panic, panic_on_unrecovered_nmi, panic_on_io_nmi, sysctl_panic_on_rcu_stall, rcu_cpu_stall_suppress, rcu_cpu_stall_timeout;
-void show_mem(void);
 
 /* ---- watchdogs ---- */
 void touch_softlockup_watchdog(void);

@@ -34,10 +34,15 @@
 #define EFBIG 27
 #define ENOSPC 28
 #define ESPIPE 29
+#define EROFS 30
 #define EPIPE 32
 #define ENAMETOOLONG 36
 #define ENOSYS 38
 #define ENOTEMPTY 39
+#define ENODATA 61
+#define ENOPKG 65
+#define EBADMSG 74
+#define EKEYREJECTED 129
 
 /* printk levels: a byte 1 and the digit, as in Linux's kern_levels.h */
 #define KERN_SOH "\001"
@@ -101,12 +106,14 @@ enum taint_bits {
 	TAINT_PROPRIETARY_MODULE, TAINT_FORCED_MODULE, TAINT_CPU_OUT_OF_SPEC, TAINT_FORCED_RMMOD,
 	TAINT_MACHINE_CHECK, TAINT_BAD_PAGE, TAINT_USER, TAINT_DIE, TAINT_OVERRIDDEN_ACPI_TABLE, TAINT_WARN,
 	TAINT_CRAP, TAINT_FIRMWARE_WORKAROUND, TAINT_OOT_MODULE, TAINT_UNSIGNED_MODULE, TAINT_SOFTLOCKUP,
-	TAINT_LIVEPATCH, TAINT_AUX, TAINT_RANDSTRUCT, TAINT_FLAGS_COUNT
+	TAINT_LIVEPATCH, TAINT_AUX, TAINT_RANDSTRUCT, TAINT_TEST, TAINT_FLAGS_COUNT
 };
 struct taint_flag { char c_true, c_false; bool module; };
 extern const struct taint_flag taint_flags[TAINT_FLAGS_COUNT];
 enum lockdep_ok { LOCKDEP_STILL_OK, LOCKDEP_NOW_UNRELIABLE };
 void add_taint(unsigned int flag, enum lockdep_ok ok);
+extern unsigned long panic_on_taint;
+extern bool panic_on_taint_nousertaint;
 const char *print_tainted(void);
 int test_taint(unsigned int flag);
 

@@ -51,6 +51,8 @@ void print_modules(void);
 #define MODULE_LICENSE(l) MODULE_INFO(license, l)
 #define MODULE_DESCRIPTION(d) MODULE_INFO(description, d)
 #define MODULE_AUTHOR(a) MODULE_INFO(author, a)
+/* Part of the kernel's own tree: not out of tree, and signed by the build (Linux: modpost adds it). */
+#define MODULE_INTREE MODULE_INFO(intree, "Y")
 /* A module says here who it is and for which kernel it was made (Linux: scripts/mod/modpost writes this). */
 #define module_init(fn) MODULE_INFO(name, KBUILD_MODNAME); MODULE_INFO(vermagic, VERMAGIC_STRING); int init_module(void) __attribute__((alias(#fn)))
 #define module_exit(fn) void cleanup_module(void) __attribute__((alias(#fn)))

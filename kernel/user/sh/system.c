@@ -59,6 +59,8 @@ static const char *module_error(long err)
 		return "Module has wrong symbol version";
 	case 22:
 		return "Invalid parameters";
+	case 129:
+		return "Key was rejected by service";
 	default:
 		return strerror(err);
 	}
@@ -69,13 +71,14 @@ int do_insmod(int argc, char **argv)
 {
 	char path[256], params[512] = "";
 	struct utsname uts;
-	const char *file = argc > 1 ? argv[1] : NULL, *end;
+	bool force = argc > 1 && !strcmp(argv[1], "-f"); /* no version checks, and no signature */
+	const char *file = argc > 1 + force ? argv[1 + force] : NULL, *end;
 	size_t used = 0;
 	long err;
 	int fd;
 
 	if (!file) {
-		dprintf(2, "usage: insmod module [parameter=value...]\n");
+		dprintf(2, "usage: insmod [-f] module [parameter=value...]\n");
 		return 2;
 	}
 	fd = open(file, O_RDONLY);
@@ -89,9 +92,9 @@ int do_insmod(int argc, char **argv)
 		dprintf(2, "insmod: ERROR: could not load module %s: %s\n", file, strerror(fd));
 		return 1;
 	}
-	for (int i = 2; i < argc && used < sizeof(params); i++)
-		used += snprintf(params + used, sizeof(params) - used, "%s%s", i > 2 ? " " : "", argv[i]);
-	err = syscall(SYS_finit_module, fd, params, 0);
+	for (int i = 2 + force; i < argc && used < sizeof(params); i++)
+		used += snprintf(params + used, sizeof(params) - used, "%s%s", i > 2 + force ? " " : "", argv[i]);
+	err = syscall(SYS_finit_module, fd, params, force ? 3 : 0);
 	if (err < 0)
 		dprintf(2, "insmod: ERROR: could not insert module %s: %s\n", file, module_error(err));
 	return err < 0;
@@ -99,10 +102,11 @@ int do_insmod(int argc, char **argv)
 
 int do_rmmod(int argc, char **argv)
 {
+	bool force = argc > 1 && !strcmp(argv[1], "-f");
 	int status = 0;
 
-	for (int i = 1; i < argc; i++) {
-		long err = syscall(SYS_delete_module, argv[i], 0, 0);
+	for (int i = 1 + force; i < argc; i++) {
+		long err = syscall(SYS_delete_module, argv[i], force ? O_TRUNC : 0, 0);
 
 		if (err == -2)
 			dprintf(2, "rmmod: ERROR: Module %s is not currently loaded\n", argv[i]);

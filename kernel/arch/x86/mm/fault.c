@@ -151,8 +151,18 @@ static noinline void do_user_addr_fault(struct pt_regs *regs, unsigned long erro
 			return;
 		}
 	}
-	if (current->mm && !handle_mm_fault(current->mm, address, error_code))
-		return;
+	if (current->mm) {
+		bool enable = regs->flags & X86_EFLAGS_IF;
+		int err;
+
+		if (enable) /* finding a page may take a while, and even somebody's life */
+			local_irq_enable();
+		err = handle_mm_fault(current->mm, address, error_code);
+		if (enable)
+			local_irq_disable();
+		if (!err || (err == -ENOMEM && user_mode(regs)))
+			return;
+	}
 	if (!user_mode(regs)) {
 		do_kern_addr_fault(regs, error_code, address);
 		return;

@@ -1,0 +1,17 @@
+/* A module of the staging directory: taint C. */
+#include <linux/module.h>
+
+static int sample_init(void)
+{
+	return 0;
+}
+
+static void sample_exit(void)
+{
+}
+
+module_init(sample_init);
+module_exit(sample_exit);
+MODULE_INTREE;
+MODULE_INFO(staging, "Y");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest";
+import { boot, faults, findFault, LABCRASH_KINDS, LKDTM_NAMES } from "../../bindings/index.ts";
+
+describe("faults by name", () => {
+  it("are those that the guest lists", async () => {
+    const machine = await boot();
+    const listed = (await machine.exec("cat /sys/kernel/debug/provoke-crash/DIRECT")).stdout;
+    expect(listed).toBe(`Available crash types:\n${LKDTM_NAMES.join("\n")}\n`);
+    await machine.exec("insmod labcrash");
+    const kinds = (await machine.exec("cat /sys/kernel/debug/labcrash/trigger")).stdout;
+    expect(kinds.split("\n").filter((line) => /^\w+$/.test(line))).toEqual([...LABCRASH_KINDS]);
+  });
+
+  it("are injected, and wrong ones refused", async () => {
+    const machine = await boot();
+    const crash = await machine.inject(faults.lkdtm("USERCOPY_KERNEL"));
+    expect(crash.report.rip?.symbol).toBe("usercopy_abort");
+    expect(crash.truth.exception?.vector).toBe(6);
+    expect(findFault("labcrash:div0").commands).toHaveLength(2);
+    expect(() => findFault("lkdtm:NOTHING")).toThrow(/expected one of/);
+    expect(() => faults.lkdtm("NOTHING" as "BUG")).toThrow(/expected an LKDTM crash point/);
+  });
+});
