@@ -142,5 +142,10 @@ export const LABCRASH_KINDS = [
   "irqoff_loop",
   "rdmsr",
   "mce",
+  "halt_loop",
+  "might_sleep",
+  "compl_hang",
+  "mutex_hang",
+  "spinlock",
 ] as const;
 export type LabcrashKind = (typeof LABCRASH_KINDS)[number];

@@ -10,7 +10,9 @@ beforeAll(async () => {
 const MODULES = "/lib/modules/5.15.0";
 
 /** What a fork says to the commands, and how its kernel is tainted after them. */
-async function after(commands: readonly string[]): Promise<{ log: string; tainted: number; out: string }> {
+async function consequences(
+  commands: readonly string[],
+): Promise<{ log: string; tainted: number; out: string }> {
   const machine = await ready.fork();
   const from = machine.consoleLog.length;
   let out = "";
@@ -55,13 +57,13 @@ describe("every taint by its true cause", () => {
     ["X", 65536, ["insmod sample_external"], /^$/],
     ["N", 262144, ["insmod sample_test"], /loading test module taints kernel/],
   ] as const)("%s", async (_, mask, commands, words) => {
-    const { log, tainted } = await after(commands);
+    const { log, tainted } = await consequences(commands);
     expect(tainted).toBe(mask);
     expect(log.replace(/^(# )+$/gm, "")).toMatch(words);
   });
 
   it("is shown in 19 columns, in the order of the flags", async () => {
-    const { log } = await after([
+    const { log } = await consequences([
       "echo 2 > /proc/sys/kernel/tainted",
       "insmod sample_proprietary",
       "insmod sample_test",
@@ -81,7 +83,7 @@ describe("every taint by its true cause", () => {
 
 describe("signatures of modules", () => {
   it("one changed byte is a rejected key", async () => {
-    const { out, tainted } = await after([
+    const { out, tainted } = await consequences([
       `head -c 200 ${MODULES}/sample_intree.ko > /tmp/bad.ko`,
       "printf x >> /tmp/bad.ko",
       `tail -c +202 ${MODULES}/sample_intree.ko >> /tmp/bad.ko`,
