@@ -324,10 +324,24 @@ static bool is_usable(unsigned long pfn)
 	return false;
 }
 
-void mm_init(unsigned long start, unsigned long end)
+/* Free pages in a row go to the lists in the largest blocks that are aligned: one by one they cost most of booting. */
+static void free_run(unsigned long pfn, unsigned long pages)
+{
+	while (pages) {
+		unsigned int order = min(__builtin_ctzl(pfn | 1UL << (MAX_ORDER - 1)), MAX_ORDER - 1);
+
+		while (1UL << order > pages)
+			order--;
+		free_one(pfn_to_page(pfn), order);
+		pfn += 1UL << order;
+		pages -= 1UL << order;
+	}
+}
+
+void mm_init(unsigned long initrd_from, unsigned long initrd_to)
 {
 	pg_data_t *node = &contig_page_data;
-	unsigned long pfn;
+	unsigned long pfn, start = 0, run = 0;
 
 	bump = ALIGN(__pa(_end), (unsigned long)PAGE_SIZE);
 	for (int i = 0; i < e820_count; i++) {
@@ -390,8 +404,14 @@ void mm_init(unsigned long start, unsigned long end)
 		zone_of(pfn)->managed_pages.counter++;
 		_totalram_pages.counter++;
 		kernel_poison_pages(page, 1);
-		free_one(page, 0);
+		if (run == 0 || start + run != pfn) {
+			free_run(start, run);
+			start = pfn;
+			run = 0;
+		}
+		run++;
 	}
+	free_run(start, run);
 	printk("Memory: %luK/%luK available\n", nr_free_pages() * 4, max_pfn * 4);
 	kmem_cache_init();
 	vmalloc_init();
