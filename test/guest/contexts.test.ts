@@ -125,7 +125,7 @@ describe("watchdogs", () => {
     expect(checkReport(log)).toEqual([]);
     expect(log.slice(0, 4).map((line) => line.replace(/^.*?\] /, ""))).toEqual([
       expect.stringMatching(/^INFO: task sh:\d+ blocked for more than [2-4] seconds\.$/),
-      "      Tainted: G           OE     5.15.0 #1",
+      "      Tainted: G           OE      5.15.0 #1",
       '"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.',
       expect.stringMatching(/^task:sh {14}state:D stack:0 {5}pid:\d+ +ppid:\d+ +flags:0x[0-9a-f]{8}$/),
     ]);
