@@ -35,6 +35,7 @@ export {
   Machine,
   type MachineEvents,
   type RunLimits,
+  type RunProgress,
 } from "./machine/machine.ts";
 export { Notify, type NotifyResult, type PanicNotifier, PanicNotifiers } from "./panic/notifiers.ts";
 export type { CrashReport } from "./report/types.ts";

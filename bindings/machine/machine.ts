@@ -11,7 +11,7 @@ import { CrashlabError } from "../error.ts";
 import { PanicNotifiers } from "../panic/notifiers.ts";
 import { ReportStream } from "../report/parse.ts";
 import { withSourceLines } from "../report/source_lines.ts";
-import type { CrashReport } from "../report/types.ts";
+import type { BugReport, CrashReport, OopsReport, PanicReport, WarningReport } from "../report/types.ts";
 import { decodePlace } from "../symbols/decode.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 import { Kdump } from "../vmcore/kdump.ts";
@@ -23,6 +23,8 @@ import { type BootProtocol, loadKernel } from "./loaders/kernel.ts";
 
 const MIB = 1024 * 1024;
 const SLICE = 20_000;
+/** Slices after which progress is told. */
+const SLICES_BETWEEN_REPORTS = 10;
 /** Slices after which the host's event loop has its turn. */
 const SLICES_BETWEEN_YIELDS = 500;
 /** Stands before the number and the exit status of a command. */
@@ -31,6 +33,8 @@ const STATUS_LIMIT = 40;
 /** Longer console lines are cut into several. */
 const LINE_LIMIT = 16384;
 const NEVER = 1n << 64n;
+/** Of a run, in guest nanoseconds. */
+const DEFAULT_BUDGET = 2e9;
 const CONSOLE = 0;
 const EXEC = 1;
 
@@ -54,38 +58,58 @@ export interface BootOptions {
   readonly startSeconds?: number;
   /** Guest nanoseconds (an instruction is one) that booting may take before `timeout` is thrown. Default 5e9. */
   readonly budget?: number;
+  /** Ends booting with `aborted`. */
   readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: RunProgress) => void;
   /** Console lines from the first one on: `on("console")` can be called only after booting. */
   readonly onConsole?: (line: string) => void;
   /** The same for raw console output. */
   readonly onOutput?: (bytes: Uint8Array) => void;
 }
 
+/** What a machine tells of; `machine.on(name, listener)`. A report comes when its last line has been printed. */
 export interface MachineEvents {
   /** A line of the console, without its end. */
   console: string;
   /** Raw bytes of the console. */
   output: Uint8Array;
-  /** A crash report has been printed in full. */
+  /** A crash report of any kind. */
   report: CrashReport;
-  /** The kernel has panicked and printed its last line. */
-  panic: CrashReport;
+  /** An exception or BUG() in the kernel, such as a NULL dereference. */
+  oops: OopsReport | BugReport;
+  /** A WARN() in the kernel, which goes on. */
+  warning: WarningReport;
+  /** The kernel has panicked. */
+  panic: PanicReport;
   /** The machine has stopped for good. */
   stopped: Exit;
   /** A netconsole datagram. */
   netconsole: Uint8Array;
 }
 
+/** What a command in the guest's shell came to. */
 export interface ExecResult {
   /** What the command wrote to standard output and standard error. */
   readonly stdout: string;
+  /** Exit status, 0 to 255; 128 + N for a process that signal N ended. */
   readonly status: number;
 }
 
+/** How far a run has come, in guest nanoseconds since it began. */
+export interface RunProgress {
+  readonly done: number;
+  /** The budget; Infinity where there is none. Most runs end long before. */
+  readonly total: number;
+}
+
+/** How long the guest may run, and who may end it or watch it. */
 export interface RunLimits {
   /** Guest nanoseconds (an instruction is one) to run at most; then `timeout` is thrown. Default 2e9. */
   readonly budget?: number;
+  /** Ends the run with `aborted`; the machine stands where it is and can be run again. */
   readonly signal?: AbortSignal;
+  /** Called for every 200,000 instructions or so. */
+  readonly onProgress?: (progress: RunProgress) => void;
 }
 
 /** A crash, as the guest reported it and as the machine saw it. */
@@ -113,9 +137,17 @@ export function boot(options: BootOptions = {}): Promise<Machine> {
   return Machine.boot(options);
 }
 
+/**
+ * A machine with its kernel. `await using` lets go of it at the end of the scope: nothing runs any more, and its
+ * memory goes with it. Operations that run the guest are awaited one after the other; each takes a budget, an
+ * AbortSignal and a listener for its progress.
+ */
 export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
+  /** The computer itself: registers, memory, breakpoints, inputs. */
   readonly core: Core;
+  /** The guest kernel's chain of panic notifiers. */
   readonly panicNotifiers: PanicNotifiers;
+  /** Crash dumps. */
   readonly kdump: Kdump;
   readonly #doorbell: Doorbell;
   readonly #image: BootImage;
@@ -155,6 +187,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     this.panicNotifiers = new PanicNotifiers(this.#doorbell, (reply) => this.#runUntilSettled(reply));
   }
 
+  /** The same as `boot()`. */
   static async boot(options: BootOptions = {}): Promise<Machine> {
     checkBytes("kernel", "bad-kernel", options.kernel);
     checkBytes("initrd", "bad-initrd", options.initrd);
@@ -179,8 +212,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
     if (own) {
-      const limits = { budget: options.budget ?? 5e9, ...(options.signal ? { signal: options.signal } : {}) };
-      await machine.#pump(() => machine.#ready, limits, "user space to come up");
+      await machine.#pump(() => machine.#ready, { budget: 5e9, ...options }, "user space to come up");
     }
     return machine;
   }
@@ -223,6 +255,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     return this.#panicked;
   }
 
+  /** Registers of a CPU; by default of the one that ran last. */
   registers(cpu?: number): Registers {
     return this.core.registers(cpu);
   }
@@ -255,22 +288,22 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   }
 
   /** Types into the console's shell. */
-  async write(text: string): Promise<void> {
-    await this.#type(CONSOLE, text, {});
+  async write(text: string, limits: RunLimits = {}): Promise<void> {
+    await this.#type(CONSOLE, text, limits);
   }
 
   /** Kernel parameters through the guest's /proc/sys, by their dotted names. */
   readonly sysctl: {
-    get(name: string): Promise<string>;
-    set(name: string, value: string | number): Promise<void>;
+    get(name: string, limits?: RunLimits): Promise<string>;
+    set(name: string, value: string | number, limits?: RunLimits): Promise<void>;
   } = {
-    get: async (name) => {
-      const { stdout, status } = await this.exec(`cat ${sysctlPath(name)}`);
+    get: async (name, limits) => {
+      const { stdout, status } = await this.exec(`cat ${sysctlPath(name)}`, limits);
       if (status !== 0) throw badSysctl(name, stdout);
       return stdout.trimEnd();
     },
-    set: async (name, value) => {
-      const { stdout, status } = await this.exec(`echo ${value} > ${sysctlPath(name)}`);
+    set: async (name, value, limits) => {
+      const { stdout, status } = await this.exec(`echo ${value} > ${sysctlPath(name)}`, limits);
       if (status !== 0) throw badSysctl(name, stdout);
     },
   };
@@ -349,6 +382,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     return this.core.inputs;
   }
 
+  /** The machine does not run any more; what it left can still be read. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped ??= { kind: "halted" };
   }
@@ -375,7 +409,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   /** Runs slices until `done`. */
   async #pump(done: () => boolean, limits: RunLimits, what: string): Promise<void> {
     using _running = this.#hold();
-    const deadline = deadlineAfter(this.time, limits);
+    const start = this.time;
+    const deadline = deadlineAfter(start, limits);
     for (let slice = 1; !done(); slice++) {
       checkAborted(limits.signal, what);
       this.#requireAlive(what);
@@ -387,6 +422,9 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       }
       await this.#serve(this.core.run(SLICE));
       this.#drain();
+      if (slice % SLICES_BETWEEN_REPORTS === 0) {
+        limits.onProgress?.({ done: Number(this.time - start), total: limits.budget ?? DEFAULT_BUDGET });
+      }
       if (slice % SLICES_BETWEEN_YIELDS === 0) await yieldToHost();
     }
   }
@@ -481,9 +519,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #takeReport(report: CrashReport): void {
     this.#seen.push(report);
     this.emit("report", report);
-    if (report.kind !== "panic") return;
-    this.#panicked = report;
-    this.emit("panic", report);
+    if (report.kind === "oops" || report.kind === "bug") this.emit("oops", report);
+    else if (report.kind === "warning") this.emit("warning", report);
+    else if (report.kind === "panic") {
+      this.#panicked = report;
+      this.emit("panic", report);
+    }
   }
 }
 
@@ -504,7 +545,7 @@ function checkAborted(signal: AbortSignal | undefined, what: string): void {
 }
 
 /** Guest time at which a budget is used up. */
-function deadlineAfter(time: bigint, { budget = 2e9 }: { readonly budget?: number }): bigint {
+function deadlineAfter(time: bigint, { budget = DEFAULT_BUDGET }: { readonly budget?: number }): bigint {
   if (Number.isNaN(budget) || budget < 0) {
     throw new CrashlabError(
       "bad-option",
