@@ -16,26 +16,48 @@ export { CrashlabError, type CrashlabErrorCode } from "./error.ts";
 export {
   type CatalogueEntry,
   catalogue,
+  type FailAllocationOptions,
   faults,
   findFault,
   type NullDereferenceOptions,
 } from "./faults/catalogue.ts";
+export type {
+  Change,
+  ChangeRecord,
+  CommandFault,
+  Crash,
+  Ending,
+  Fault,
+  InjectableFault,
+  Injection,
+  Instant,
+  KernelEvent,
+  Location,
+  MachineFault,
+  Moment,
+  Outcome,
+  Truth,
+} from "./faults/fault.ts";
+export type { FaultOptions } from "./faults/machine_faults.ts";
 export {
+  LABCRASH_CONTEXTS,
   LABCRASH_KINDS,
+  type LabcrashContext,
   type LabcrashKind,
   LKDTM_NAMES,
   type LkdtmName,
+  SYSRQ_KEYS,
+  type SysrqKey,
 } from "./faults/names.ts";
 export {
   type BootOptions,
   boot,
-  type Crash,
   type ExecResult,
-  type InjectableFault,
   Machine,
   type MachineEvents,
   type RunLimits,
   type RunProgress,
 } from "./machine/machine.ts";
+export type { Place } from "./machine/places.ts";
 export { Notify, type NotifyResult, type PanicNotifier, PanicNotifiers } from "./panic/notifiers.ts";
 export type { CrashReport } from "./report/types.ts";

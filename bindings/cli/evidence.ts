@@ -1,7 +1,8 @@
 /** What a crash leaves in a folder: console.log, report.json, truth.json, vmcore, and the files to read it with. */
 import { join } from "node:path";
 import { loadGuest } from "#assets";
-import type { Crash, Machine } from "../machine/machine.ts";
+import type { Injection } from "../faults/fault.ts";
+import type { Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
 import { toJson, writeOutput } from "./files.ts";
 
@@ -9,7 +10,7 @@ import { toJson, writeOutput } from "./files.ts";
 export async function writeEvidence(
   folder: string,
   machine: Machine,
-  crash: Crash,
+  crash: Injection,
   vmcore: boolean,
 ): Promise<string[]> {
   const reports = await Promise.all(machine.reports.map((report) => machine.decode(report)));

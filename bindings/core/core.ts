@@ -232,6 +232,11 @@ export class Core {
     return this.#view.getBigUint64(at.TIME, true);
   }
 
+  /** The CPU that ran last. */
+  get activeCpu(): number {
+    return this.#view.getUint32(at.ACTIVE, true);
+  }
+
   /** Registers of a CPU; by default of the one that ran last. */
   registers(which?: number): Registers {
     const active = this.#view.getUint32(at.ACTIVE, true);

@@ -1,7 +1,18 @@
 /** The catalogue of faults that can be provoked in the guest, typed. */
 import { CrashlabError } from "../error.ts";
-import type { InjectableFault } from "../machine/machine.ts";
-import { LABCRASH_KINDS, type LabcrashKind, LKDTM_NAMES, type LkdtmName } from "./names.ts";
+import type { CommandFault, Fault, InjectableFault } from "./fault.ts";
+import { WORKLOAD } from "./injector.ts";
+import { machineFaults } from "./machine_faults.ts";
+import {
+  LABCRASH_CONTEXTS,
+  LABCRASH_KINDS,
+  type LabcrashContext,
+  type LabcrashKind,
+  LKDTM_NAMES,
+  type LkdtmName,
+  SYSRQ_KEYS,
+  type SysrqKey,
+} from "./names.ts";
 
 export interface NullDereferenceOptions {
   /** Default "write". */
@@ -9,6 +20,19 @@ export interface NullDereferenceOptions {
   /** Distance from NULL, 0 to 4095. Default 8. */
   readonly offset?: number;
 }
+
+export interface FailAllocationOptions {
+  readonly of: "failslab" | "fail_page_alloc";
+  /** Every how manyth allocation fails. Default 1. */
+  readonly interval?: number;
+  /** How many fail. Default 1. */
+  readonly times?: number;
+  /** The command that runs meanwhile. Default `WORKLOAD`. */
+  readonly during?: string;
+}
+
+const ALLOCATORS = ["failslab", "fail_page_alloc"] as const;
+const CONTEXTS = Object.keys(LABCRASH_CONTEXTS) as LabcrashContext[];
 
 function oneOf<T extends string>(names: readonly T[], name: string, what: string): T {
   const found = names.find((each) => each === name);
@@ -22,8 +46,8 @@ function oneOf<T extends string>(names: readonly T[], name: string, what: string
 const LOAD_LABCRASH = "[ -e /sys/kernel/debug/labcrash ] || insmod /lib/modules/5.15.0/labcrash.ko";
 const LOAD_DRIVER = "[ -e /dev/mydriver ] || insmod /lib/modules/5.15.0/mydriver.ko";
 
-/** Each entry makes a fault for `machine.inject()`. */
-export const faults = {
+/** What the guest does to itself. */
+const guestFaults = {
   /** The process `mydriver` reads /dev/mydriver, whose driver dereferences NULL + offset. */
   nullDereference(options: NullDereferenceOptions = {}): InjectableFault {
     const { access = "write", offset = 8 } = options;
@@ -50,40 +74,97 @@ export const faults = {
     };
   },
 
-  /** A fault of the module labcrash, in process context. */
-  labcrash(kind: LabcrashKind): InjectableFault {
+  /** A fault of the module labcrash, by default in the process that writes to its trigger file. */
+  labcrash(kind: LabcrashKind, context: LabcrashContext = "process"): InjectableFault {
     oneOf(LABCRASH_KINDS, kind, "a kind of labcrash");
+    const letter = LABCRASH_CONTEXTS[oneOf(CONTEXTS, context, "a context of labcrash")];
     return {
-      name: `labcrash:${kind}`,
-      summary: `labcrash's ${kind} in a process`,
-      commands: [LOAD_LABCRASH, `sh -c 'echo p ${kind} > /sys/kernel/debug/labcrash/trigger'`],
+      name: context === "process" ? `labcrash:${kind}` : `labcrash:${kind}:${context}`,
+      summary: `labcrash's ${kind} in a ${context}`,
+      commands: [LOAD_LABCRASH, `sh -c 'echo ${letter} ${kind} > /sys/kernel/debug/labcrash/trigger'`],
+    };
+  },
+
+  /** A key of the magic SysRq. Only c is sure to crash. See Linux Documentation/admin-guide/sysrq.rst. */
+  sysrq(key: SysrqKey): CommandFault {
+    oneOf(SYSRQ_KEYS, key, "a SysRq key");
+    return {
+      name: `sysrq:${key}`,
+      summary: `echo ${key} > /proc/sysrq-trigger`,
+      commands: [`sh -c 'echo ${key} > /proc/sysrq-trigger'`],
+      mayPass: true,
+    };
+  },
+
+  /**
+   * The guest's own failslab or fail_page_alloc: from now on every `interval`th allocation fails, `times` times, while
+   * a command runs. See Linux Documentation/fault-injection/fault-injection.rst.
+   */
+  failAllocation(options: FailAllocationOptions): CommandFault {
+    const { of, interval = 1, times = 1, during = WORKLOAD } = options;
+    const folder = `/sys/kernel/debug/${oneOf(ALLOCATORS, of, "an allocator")}`;
+    for (const [name, value] of Object.entries({ interval, times })) {
+      if (!Number.isSafeInteger(value) || value < 1)
+        throw new CrashlabError("bad-option", `expected ${name} as a whole number from 1, found ${value}`);
+    }
+    const settings = { times, interval, verbose: 1, "ignore-gfp-wait": "N", probability: 100 };
+    return {
+      name: `${of}:${interval}:${times}`,
+      summary: `${times} allocations fail, each the ${interval}th`,
+      commands: [
+        [
+          ...(of === "fail_page_alloc" ? [`echo 0 > ${folder}/min-order`] : []),
+          ...Object.entries(settings).map(([name, value]) => `echo ${value} > ${folder}/${name}`),
+          during,
+          `echo 0 > ${folder}/probability`,
+        ].join("; "),
+      ],
+      mayPass: true,
     };
   },
 } as const;
 
+/** Each entry makes a fault for `machine.inject()`. */
+export const faults: typeof guestFaults & typeof machineFaults = { ...guestFaults, ...machineFaults };
+
 export interface CatalogueEntry {
   readonly name: string;
   readonly summary: string;
-  readonly make: () => InjectableFault;
+  readonly make: () => Fault;
 }
 
-/** What `crashlab faults` lists. */
+/** What `crashlab faults` lists; those that take numbers with an example of them. */
 export const catalogue: readonly CatalogueEntry[] = [
-  (): InjectableFault => faults.nullDereference(),
-  ...LKDTM_NAMES.map((name) => (): InjectableFault => faults.lkdtm(name)),
-  ...LABCRASH_KINDS.map((kind) => (): InjectableFault => faults.labcrash(kind)),
+  (): Fault => faults.nullDereference(),
+  ...LKDTM_NAMES.map((name) => (): Fault => faults.lkdtm(name)),
+  ...LABCRASH_KINDS.flatMap((kind) => CONTEXTS.map((context) => (): Fault => faults.labcrash(kind, context))),
+  ...SYSRQ_KEYS.map((key) => (): Fault => faults.sysrq(key)),
+  (): Fault => faults.failAllocation({ of: "failslab" }),
+  (): Fault => faults.failAllocation({ of: "fail_page_alloc" }),
+  (): Fault => faults.flipRegister({ name: "rsp", bit: 40 }),
+  (): Fault => faults.flipMemory({ location: { place: "jiffies" }, bit: 0 }),
+  (): Fault => faults.flipPageTable({ place: "jiffies", bit: 0 }),
+  (): Fault => faults.flipCode({ bit: 3 }),
+  (): Fault => faults.corruptReturnAddress({ bit: 40 }),
+  (): Fault => faults.corruptCanary({ bit: 0 }),
+  (): Fault => faults.failFunction({ function: "vfs_write", value: -5n }),
+  (): Fault => faults.breakLine({ line: 2, fault: { kind: "drop" } }),
+  (): Fault => faults.freeze({}),
+  (): Fault => faults.nmi({}),
+  (): Fault => faults.machineCheck({}),
+  (): Fault => faults.vector({ vector: 0xf8 }),
 ].map((make) => {
   const { name, summary } = make();
   return { name, summary, make };
 });
 
 /** The fault of that name, or `bad-option`. */
-export function findFault(name: string): InjectableFault {
+export function findFault(name: string): Fault {
   const entry = catalogue.find((each) => each.name === name);
   if (entry === undefined) {
     throw new CrashlabError(
       "bad-option",
-      `expected one of ${catalogue.map((each) => each.name).join(", ")}, found "${name}"; see crashlab faults`,
+      `expected the name of a fault such as null-dereference, lkdtm:BUG or labcrash:null_read:hardirq, found "${name}"; crashlab faults lists them`,
     );
   }
   return entry.make();

@@ -149,3 +149,18 @@ export const LABCRASH_KINDS = [
   "spinlock",
 ] as const;
 export type LabcrashKind = (typeof LABCRASH_KINDS)[number];
+
+/** Where labcrash's faults happen, by the letter that the guest knows them by. */
+export const LABCRASH_CONTEXTS = {
+  process: "p",
+  hardirq: "h",
+  softirq: "t",
+  workqueue: "w",
+  kthread: "k",
+  ipi: "i",
+} as const;
+export type LabcrashContext = keyof typeof LABCRASH_CONTEXTS;
+
+/** Keys of the magic SysRq that this kernel knows (kernel/drivers/tty/sysrq.c). */
+export const SYSRQ_KEYS = ["b", "c", "e", "i", "l", "m", "p", "s", "t", "w"] as const;
+export type SysrqKey = (typeof SYSRQ_KEYS)[number];

@@ -5,7 +5,7 @@ import type { KernelSymbols } from "../symbols/decode.ts";
 import { SymbolTable } from "../symbols/table.ts";
 
 /** Modules that come with crashlab. */
-const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver"]);
+const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver", "labcrash"]);
 
 /** The kernel that runs and its modules, as files; their symbols are read when asked for. */
 export class KernelFiles {
@@ -25,15 +25,22 @@ export class KernelFiles {
     return this.#vmlinux;
   }
 
-  /** Symbols of the kernel and of these modules; undefined when the kernel's file has none. */
-  async symbols(modules: readonly string[]): Promise<KernelSymbols | undefined> {
+  /** The same; undefined when the kernel's file has none. */
+  tryVmlinux(): SymbolTable | undefined {
     try {
-      for (const name of modules) await this.#load(name);
-      return { vmlinux: this.vmlinux, modules: this.#modules };
+      return this.vmlinux;
     } catch (error) {
       if (error instanceof CrashlabError && error.code === "bad-kernel") return undefined;
       throw error;
     }
+  }
+
+  /** Symbols of the kernel and of these modules; undefined when the kernel's file has none. */
+  async symbols(modules: readonly string[]): Promise<KernelSymbols | undefined> {
+    const vmlinux = this.tryVmlinux();
+    if (vmlinux === undefined) return undefined;
+    for (const name of modules) await this.#load(name);
+    return { vmlinux, modules: this.#modules };
   }
 
   async #load(name: string): Promise<void> {

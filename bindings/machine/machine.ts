@@ -3,11 +3,20 @@
  * shows was done by the guest.
  */
 import { loadGuest } from "#assets";
-import { Core, type ExceptionRecord, type Exit } from "../core/core.ts";
+import { Core, type Exit } from "../core/core.ts";
 import type { Input } from "../core/input.ts";
 import type { Registers } from "../core/registers.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { CrashlabError } from "../error.ts";
+import type {
+  CommandFault,
+  Crash,
+  Fault,
+  InjectableFault,
+  Injection,
+  MachineFault,
+} from "../faults/fault.ts";
+import { injectFault } from "../faults/injector.ts";
 import { PanicNotifiers } from "../panic/notifiers.ts";
 import { ReportStream } from "../report/parse.ts";
 import { withSourceLines } from "../report/source_lines.ts";
@@ -20,6 +29,8 @@ import { Emitter } from "./events.ts";
 import { KernelFiles } from "./kernel_files.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
 import { type BootProtocol, loadKernel } from "./loaders/kernel.ts";
+import { type Place, resolvePlace } from "./places.ts";
+import { Stops } from "./stops.ts";
 
 const MIB = 1024 * 1024;
 const SLICE = 20_000;
@@ -112,26 +123,6 @@ export interface RunLimits {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
-/** A crash, as the guest reported it and as the machine saw it. */
-export interface Crash {
-  readonly report: CrashReport;
-  readonly truth: {
-    /** The last exception taken in ring 0 before the report. */
-    readonly exception: ExceptionRecord | undefined;
-    /** Instructions retired (guest nanoseconds) when the report was complete. */
-    readonly time: bigint;
-  };
-  /** Everything on the console from the trigger to the end of the report. */
-  readonly console: readonly string[];
-}
-
-/** Something that breaks the guest: shell commands, each run to its end. */
-export interface InjectableFault {
-  readonly name: string;
-  readonly summary: string;
-  readonly commands: readonly string[];
-}
-
 /** Starts a machine and waits until its user space is up (or, for another kernel, until its first line). */
 export function boot(options: BootOptions = {}): Promise<Machine> {
   return Machine.boot(options);
@@ -150,6 +141,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   /** Crash dumps. */
   readonly kdump: Kdump;
   readonly #doorbell: Doorbell;
+  readonly #stops: Stops;
   readonly #image: BootImage;
   readonly #files: KernelFiles;
   #decoder = new TextDecoder();
@@ -166,10 +158,13 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #stopped: Exit | undefined;
   #panicked: CrashReport | undefined;
   #busy = false;
+  /** What the host had seen when a snapshot was taken. */
+  readonly #pasts = new WeakMap<Snapshot, { lines: number; reports: number; execNumber: number }>();
 
   private constructor(core: Core, image: BootImage, files: KernelFiles) {
     super();
     this.core = core;
+    this.#stops = new Stops(core);
     this.#image = image;
     this.#files = files;
     this.kdump = new Kdump(
@@ -308,35 +303,58 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     },
   };
 
-  /** Breaks the guest and waits for the report. A panic ends the wait too. */
-  async inject(fault: InjectableFault, limits: RunLimits = {}): Promise<Crash> {
-    const before = this.#seen.length;
-    const firstLine = this.#lines.length;
-    for (const command of fault.commands) {
-      try {
-        await this.exec(command, limits);
-      } catch (error) {
-        // The kernel died of it: just what may be wanted.
-        if (
-          !(error instanceof CrashlabError && error.code === "machine-stopped" && this.#seen.length > before)
-        )
-          throw error;
-      }
-    }
-    this.#flushReports();
-    const report = this.#seen[before];
-    if (report === undefined) {
-      throw new CrashlabError(
-        "timeout",
-        `expected a crash report after ${fault.name}, found none; the console says: ${this.#lines.slice(firstLine).slice(-3).join(" | ")}`,
-      );
-    }
-    const kernelExceptions = this.core.exceptions().filter((exception) => exception.cpl !== 3);
-    return {
-      report: await this.decode(report),
-      truth: { exception: kernelExceptions.at(-1), time: this.time },
-      console: this.#lines.slice(firstLine),
+  /**
+   * Breaks the guest, or the machine under it, and waits until the guest has done what it does meanwhile, has
+   * stopped, or has used the budget. Throws `timeout` when a fault that is certain to be reported was not.
+   */
+  async inject(fault: CommandFault | MachineFault, limits?: RunLimits): Promise<Injection>;
+  async inject(fault: InjectableFault, limits?: RunLimits): Promise<Crash>;
+  async inject(fault: Fault, limits?: RunLimits): Promise<Injection>;
+  async inject(fault: Fault, limits: RunLimits = {}): Promise<Injection> {
+    deadlineAfter(0n, limits);
+    const host = {
+      machine: this,
+      stops: this.#stops,
+      symbols: this.#files.tryVmlinux(),
+      stopped: (): Exit | undefined => this.#stopped,
+      flush: (): void => this.#flushReports(),
     };
+    const injection = await injectFault(host, fault, limits);
+    if (injection.report !== undefined || "change" in fault || "mayPass" in fault) return injection;
+    throw new CrashlabError(
+      "timeout",
+      `expected a crash report after ${fault.name}, found none; the console says: ${injection.console.slice(-3).join(" | ")}`,
+    );
+  }
+
+  /** Address of `symbol+0x10` of the kernel. Throws `bad-address` when it has no such symbol. */
+  resolve(place: Place): bigint {
+    return resolvePlace(place, this.symbols);
+  }
+
+  /**
+   * Calls `act` each time the instruction at that place is about to execute; the machine stands still meanwhile and
+   * may be looked at and changed (`machine.core`). At most 64 at a time.
+   */
+  breakpoint(place: Place, act: () => void): Disposable {
+    return this.#stops.breakpoint(typeof place === "bigint" ? place : this.resolve(place), act);
+  }
+
+  /** Runs until the instruction at that place is next, or until a guest time. Throws `timeout` when the budget ends before. */
+  async runUntil(
+    until: { readonly place: Place } | { readonly time: bigint },
+    limits: RunLimits = {},
+  ): Promise<void> {
+    let isThere = false;
+    const act = (): void => {
+      isThere = true;
+    };
+    using _stop = "place" in until ? this.breakpoint(until.place, act) : this.#stops.at(until.time, act);
+    await this.#pump(
+      () => isThere,
+      limits,
+      "place" in until ? `${until.place} to be reached` : `guest time ${until.time}`,
+    );
   }
 
   /** Lets the machine run by itself. Ends when it stops, panics or has used the budget. */
@@ -353,15 +371,32 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** All state as data; see encodeSnapshot for its file form. */
   snapshot(): Snapshot {
-    return this.core.snapshot();
+    const snapshot = this.core.snapshot();
+    this.#pasts.set(snapshot, {
+      lines: this.#lines.length,
+      reports: this.#seen.length,
+      execNumber: this.#execNumber,
+    });
+    return snapshot;
   }
 
-  /** Goes back to a snapshot of this machine. Console text is not unsaid. */
+  /**
+   * Goes back to a snapshot. `consoleLog` and `reports` go back too when this machine took it; events are not unsaid.
+   */
   restore(snapshot: Snapshot): void {
     this.core.restore(snapshot);
     this.#stopped = undefined;
     this.#panicked = undefined;
     this.#ready = true;
+    this.#line = "";
+    this.#decoder = new TextDecoder();
+    this.#execDecoder = new TextDecoder();
+    this.#reports = new ReportStream();
+    const past = this.#pasts.get(snapshot);
+    if (past === undefined) return;
+    this.#lines = this.#lines.slice(0, past.lines);
+    this.#seen = this.#seen.slice(0, past.reports);
+    this.#execNumber = past.execNumber;
   }
 
   /** Another machine in the same state, sharing pages until one of the two writes them. */
@@ -420,7 +455,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
           `expected ${what} within the budget, found it still pending at guest time ${this.time}; give a larger budget`,
         );
       }
-      await this.#serve(this.core.run(SLICE));
+      await this.#serve(this.#stops.run(SLICE));
       this.#drain();
       if (slice % SLICES_BETWEEN_REPORTS === 0) {
         limits.onProgress?.({ done: Number(this.time - start), total: limits.budget ?? DEFAULT_BUDGET });
