@@ -59,5 +59,6 @@ export {
   type RunProgress,
 } from "./machine/machine.ts";
 export type { Place } from "./machine/places.ts";
+export { busyboxInitramfs, type InitramfsOptions } from "./machine/stock/initramfs.ts";
 export { Notify, type NotifyResult, type PanicNotifier, PanicNotifiers } from "./panic/notifiers.ts";
 export type { CrashReport } from "./report/types.ts";

@@ -36,6 +36,7 @@ const LAYOUT_SOURCES: readonly string[] = [
   "layout.ts",
   "devices/layout.ts",
   "devices/uart.ts",
+  "devices/debugcon.ts",
   "devices/block.ts",
   "devices/doorbell.ts",
   "machine/attention.ts",

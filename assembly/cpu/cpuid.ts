@@ -9,7 +9,10 @@ function answer(a: u32, b: u32, c: u32, d: u32): void {
   setGpr(RDX, d);
 }
 
+/** FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT. */
 const FEATURES_EDX: u32 =
+  1 |
+  (1 << 2) |
   (1 << 3) |
   (1 << 4) |
   (1 << 5) |
@@ -25,8 +28,8 @@ const FEATURES_EDX: u32 =
   (1 << 12);
 const FEATURES_ECX: u32 =
   (1 << 13) | (1 << 17) | (1 << 30) | (1 << 21) | (1 << 22) | (1 << 23) | (1 << 24) | (1 << 26) | (1 << 31);
-/** MMX SSE SSE2, CLFLUSH; SSE3 PCLMULQDQ SSSE3 SSE4.1 SSE4.2 AES; SHA. */
-const VECTOR_EDX: u32 = (1 << 23) | (1 << 25) | (1 << 26) | (1 << 19);
+/** MMX FXSR SSE SSE2, CLFLUSH; SSE3 PCLMULQDQ SSSE3 SSE4.1 SSE4.2 AES; SHA. */
+const VECTOR_EDX: u32 = (1 << 23) | (1 << 24) | (1 << 25) | (1 << 26) | (1 << 19);
 const VECTOR_ECX: u32 = 1 | (1 << 1) | (1 << 9) | (1 << 19) | (1 << 20) | (1 << 25);
 const VECTOR_7_EBX: u32 = 1 << 29;
 /** FSGSBASE BMI1 SMEP BMI2 INVPCID (x87 selectors not kept) RDSEED ADX SMAP. */

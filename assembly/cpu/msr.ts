@@ -150,6 +150,7 @@ export function writeMsr(msr: u32, value: u64): bool {
       writeTscDeadline(value);
       return true;
     case 0x8b:
+    case 0x140: // MISC_FEATURES_ENABLES: Linux clears it on every Intel processor
     case 0x1d9:
       return true;
     case 0x277:

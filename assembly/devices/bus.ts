@@ -8,6 +8,7 @@
 import { eventsReset } from "../machine/events";
 import { blockRead, blockReset, blockWrite } from "./block";
 import { debugExitWrite } from "./debug_exit";
+import { debugconRead, debugconReset, debugconWrite } from "./debugcon";
 import { doorbellRead, doorbellReset, doorbellWrite } from "./doorbell";
 import { fpuErrorReset, fpuErrorWrite } from "./fpu_error";
 import { fwCfgRead, fwCfgReset, fwCfgWrite } from "./fw_cfg";
@@ -39,11 +40,12 @@ const SERIAL_0: u32 = 9;
 const SERIAL_1: u32 = 10;
 const PANIC: u32 = 11;
 const FPU_ERROR: u32 = 12;
+const DEBUG_CONSOLE: u32 = 13;
 // From here on wide accesses reach the device in one piece.
-const FIRMWARE: u32 = 13;
-const DEBUG_EXIT: u32 = 14;
-const DISK: u32 = 15;
-const BELL: u32 = 16;
+const FIRMWARE: u32 = 14;
+const DEBUG_EXIT: u32 = 15;
+const DISK: u32 = 16;
+const BELL: u32 = 17;
 
 const IOAPIC_PAGE: u64 = 0xfec00000;
 
@@ -62,6 +64,7 @@ export function devicesReset(ramBytes: u64, cpus: u32, startSeconds: u64, serial
   fwCfgReset(ramBytes, cpus);
   blockReset();
   doorbellReset();
+  debugconReset();
   memory.fill(PORT_MAP, <u8>NOBODY, PORTS);
   claim(0x20, 2, MASTER_PIC);
   claim(0x40, 4, TIMER);
@@ -70,6 +73,7 @@ export function devicesReset(ramBytes: u64, cpus: u32, startSeconds: u64, serial
   claim(0x64, 1, KEYBOARD_COMMAND);
   claim(0x70, 2, CLOCK);
   claim(0xa0, 2, SLAVE_PIC);
+  claim(0xe9, 1, DEBUG_CONSOLE);
   claim(0xf0, 2, FPU_ERROR);
   claim(0xf4, 4, DEBUG_EXIT);
   if (serialPorts > 1) claim(0x2f8, 8, SERIAL_1);
@@ -144,6 +148,8 @@ function readByte(owner: u32, port: u32): u32 {
       return uartRead(1, port - 0x2f8);
     case PANIC:
       return pvpanicRead();
+    case DEBUG_CONSOLE:
+      return debugconRead();
   }
   return 0xff;
 }
@@ -188,6 +194,9 @@ function writeByte(owner: u32, port: u32, value: u32): void {
       break;
     case FPU_ERROR:
       fpuErrorWrite();
+      break;
+    case DEBUG_CONSOLE:
+      debugconWrite(value);
       break;
   }
 }

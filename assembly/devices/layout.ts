@@ -17,8 +17,10 @@
  *   +0x01000  port map, a byte a port             (bus.ts)
  *   +0x02000  local APICs, 512 bytes a CPU        (lapic.ts)
  *   +0x04000  receive rings of the UARTs, 4 KiB each
+ *   +0x06000  positions in the debug console's ring (debugcon.ts)
  *   +0x08000  transmit rings of the UARTs, 32 KiB each
- *   +0x18000  end
+ *   +0x18000  the debug console's ring, 32 KiB
+ *   +0x20000  end
  */
 import { DEVICES } from "../layout";
 
@@ -37,10 +39,12 @@ export const LINE_FAULTS: u32 = DEVICES + 0xd00;
 export const PORT_MAP: u32 = DEVICES + 0x1000;
 export const LAPIC: u32 = DEVICES + 0x2000;
 export const UART_RX_RINGS: u32 = DEVICES + 0x4000;
+export const DEBUGCON: u32 = DEVICES + 0x6000;
 export const UART_TX_RINGS: u32 = DEVICES + 0x8000;
+export const DEBUGCON_RING: u32 = DEVICES + 0x18000;
 
 /** Bytes of the device block that are in use. */
-export const DEVICES_USED: u32 = 0x18000;
+export const DEVICES_USED: u32 = 0x20000;
 
 /** CPUs the interrupt controllers have room for. */
 export const MAX_CPUS: u32 = 8;

@@ -33,6 +33,8 @@ import {
   INIT_PENDING,
   INJECTED,
   MC_PENDING,
+  MISC_ENABLE,
+  MTRR_DEF,
   MXCSR,
   NMI_BLOCKED,
   NMI_PENDING,
@@ -55,6 +57,9 @@ export const WAITS_FOR_SIPI: u32 = 2;
 
 /** Instructions of a turn while other CPUs could run too. */
 const QUANTUM: i64 = 10000;
+/** IA32_MISC_ENABLE and IA32_MTRR_DEF_TYPE as firmware leaves them: fast string operations; all memory write-back. */
+const FAST_STRINGS: u64 = 1;
+const MTRR_ENABLED_WRITE_BACK: u64 = 0x806;
 /** CPUID signature, which EDX holds after reset. */
 const SIGNATURE: u64 = 0x000506e3;
 
@@ -68,6 +73,8 @@ export function cpusReset(cpus: u32): void {
     store<u32>(TLB_BASE, tlbOf(cpu));
     store<u32>(FETCH_BASE, fetchTlbOf(cpu));
     store<u64>(PAT, 0x0007040600070406);
+    store<u64>(MISC_ENABLE, FAST_STRINGS);
+    store<u64>(MTRR_DEF, MTRR_ENABLED_WRITE_BACK);
     store<u32>(FCW, 0x37f);
     store<u32>(MXCSR, 0x1f80);
     store<u64>(XCR0, 1);

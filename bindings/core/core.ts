@@ -394,16 +394,25 @@ export class Core {
   /** What a serial port has sent since the last call. */
   takeOutput(port: 0 | 1): Uint8Array<ArrayBuffer> {
     const block = at.UART + port * UART_BLOCK;
-    const head = this.#view.getUint32(block + at.TX_HEAD, true);
-    const tail = this.#view.getUint32(block + at.TX_TAIL, true);
-    const length = Math.min((head - tail) >>> 0, at.TX_RING_SIZE);
     const ring = at.UART_TX_RINGS + port * at.TX_RING_SIZE;
+    return this.#takeRing(block + at.TX_HEAD, block + at.TX_TAIL, ring, at.TX_RING_SIZE);
+  }
+
+  /** What was written to port E9h, the debug console, since the last call. A run ends with `output` before it is lost. */
+  takeDebugOutput(): Uint8Array<ArrayBuffer> {
+    return this.#takeRing(at.DEBUGCON_HEAD, at.DEBUGCON_TAIL, at.DEBUGCON_RING, at.DEBUGCON_RING_SIZE);
+  }
+
+  #takeRing(headAt: number, tailAt: number, ring: number, size: number): Uint8Array<ArrayBuffer> {
+    const head = this.#view.getUint32(headAt, true);
+    const tail = this.#view.getUint32(tailAt, true);
+    const length = Math.min((head - tail) >>> 0, size);
     const output = new Uint8Array(length);
-    const first = tail % at.TX_RING_SIZE;
-    const untilEnd = Math.min(length, at.TX_RING_SIZE - first);
+    const first = tail % size;
+    const untilEnd = Math.min(length, size - first);
     output.set(this.#bytes.subarray(ring + first, ring + first + untilEnd));
     output.set(this.#bytes.subarray(ring, ring + length - untilEnd), untilEnd);
-    this.#view.setUint32(block + at.TX_TAIL, head, true);
+    this.#view.setUint32(tailAt, head, true);
     return output;
   }
 
@@ -698,6 +707,7 @@ export class Core {
       if (exit.kind === "halted" || exit.kind === "triple-fault" || exit.kind === "idle") break;
       this.takeOutput(0);
       this.takeOutput(1);
+      this.takeDebugOutput();
     }
     return exit;
   }

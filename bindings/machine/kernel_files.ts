@@ -2,7 +2,9 @@
 import { loadGuest } from "#assets";
 import { CrashlabError } from "../error.ts";
 import type { KernelSymbols } from "../symbols/decode.ts";
+import { withKallsyms, withSystemMap } from "../symbols/symtab.ts";
 import { SymbolTable } from "../symbols/table.ts";
+import { isElf } from "./loaders/elf_image.ts";
 
 /** Modules that come with crashlab. */
 const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver", "labcrash"]);
@@ -11,18 +13,35 @@ const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver", "labcrash"]);
 export class KernelFiles {
   readonly #kernel: Uint8Array;
   readonly #own: boolean;
+  readonly #given: Uint8Array | undefined;
   #vmlinux: SymbolTable | undefined;
   readonly #modules = new Map<string, SymbolTable>();
 
-  constructor(kernel: Uint8Array, given: { readonly [name: string]: Uint8Array } = {}, own: boolean) {
+  /** `symbols`: a vmlinux or System.map in place of what the kernel itself has. */
+  constructor(
+    kernel: Uint8Array,
+    options: {
+      readonly own: boolean;
+      readonly symbols?: Uint8Array | undefined;
+      readonly modules?: { readonly [name: string]: Uint8Array } | undefined;
+    },
+  ) {
     this.#kernel = kernel;
-    this.#own = own;
-    for (const [name, bytes] of Object.entries(given)) this.#modules.set(name, readModule(name, bytes));
+    this.#own = options.own;
+    this.#given = options.symbols;
+    for (const [name, bytes] of Object.entries(options.modules ?? {}))
+      this.#modules.set(name, readModule(name, bytes));
   }
 
   get vmlinux(): SymbolTable {
-    this.#vmlinux ??= SymbolTable.fromElf(this.#kernel);
+    this.#vmlinux ??= SymbolTable.fromElf(this.#symbolFile());
     return this.#vmlinux;
+  }
+
+  /** The file given for symbols, or the kernel with those that it carries in itself. */
+  #symbolFile(): Uint8Array {
+    if (this.#given === undefined) return withKallsyms(this.#kernel);
+    return isElf(this.#given) ? this.#given : withSystemMap(this.#kernel, this.#given);
   }
 
   /** The same; undefined when the kernel's file has none. */

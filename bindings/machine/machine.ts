@@ -28,8 +28,10 @@ import { Doorbell } from "./doorbell.ts";
 import { Emitter } from "./events.ts";
 import { KernelFiles } from "./kernel_files.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
-import { type BootProtocol, loadKernel } from "./loaders/kernel.ts";
+import { type BootProtocol, loadKernel, unpackKernel } from "./loaders/kernel.ts";
 import { type Place, resolvePlace } from "./places.ts";
+import { stockWords } from "./stock/command_line.ts";
+import { hasShells } from "./stock/initramfs.ts";
 import { Stops } from "./stops.ts";
 
 const MIB = 1024 * 1024;
@@ -54,12 +56,17 @@ export interface BootOptions {
   readonly memory?: number | string;
   /** 1 to 8. Default 1. */
   readonly cpus?: number;
-  /** Added to the default command line `console=ttyS0 panic=0`. */
+  /** Added to the default command line: `console=ttyS0 panic=0` and, for stock Linux, the words in docs/stock-linux.md. */
   readonly cmdline?: string;
   /** A vmlinux, bzImage or multiboot image; by default the kernel that comes with crashlab. */
   readonly kernel?: Uint8Array;
   /** By default crashlab's initramfs with crashlab's kernel, nothing with another. */
   readonly initrd?: Uint8Array;
+  /**
+   * Where the kernel's symbols are: a vmlinux with symbols or a System.map. By default those in the kernel's file or,
+   * if it has none, the kallsyms that it carries.
+   */
+  readonly symbols?: Uint8Array;
   /** The .ko files that the guest may load, by module name, for source lines; crashlab's own need not be given. */
   readonly modules?: { readonly [name: string]: Uint8Array };
   readonly protocol?: BootProtocol;
@@ -94,6 +101,8 @@ export interface MachineEvents {
   panic: PanicReport;
   /** The machine has stopped for good. */
   stopped: Exit;
+  /** Bytes that the guest wrote to port E9h, the debug console. */
+  debug: Uint8Array;
   /** A netconsole datagram. */
   netconsole: Uint8Array;
 }
@@ -123,7 +132,10 @@ export interface RunLimits {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
-/** Starts a machine and waits until its user space is up (or, for another kernel, until its first line). */
+/**
+ * Starts a machine and waits until its user space is up: the embedded guest's, or the shells of an initramfs made by
+ * `busyboxInitramfs`. With another initramfs a stock kernel has said its first line, another kernel is at its entry.
+ */
 export function boot(options: BootOptions = {}): Promise<Machine> {
   return Machine.boot(options);
 }
@@ -155,6 +167,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #seen: CrashReport[] = [];
   #lines: string[] = [];
   #ready = false;
+  #shellSpoke = false;
   #stopped: Exit | undefined;
   #panicked: CrashReport | undefined;
   #busy = false;
@@ -186,13 +199,15 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   static async boot(options: BootOptions = {}): Promise<Machine> {
     checkBytes("kernel", "bad-kernel", options.kernel);
     checkBytes("initrd", "bad-initrd", options.initrd);
+    checkBytes("symbols", "bad-kernel", options.symbols);
     deadlineAfter(0n, options);
     checkAborted(options.signal, "to boot");
     const ramBytes = parseMemory(options.memory ?? "128M");
     const own = options.kernel === undefined;
-    const kernel = options.kernel ?? (await loadGuest("vmlinux"));
+    const kernel = unpackKernel(options.kernel ?? (await loadGuest("vmlinux")));
+    const stock = own ? [] : stockWords(kernel);
     const initrd = options.initrd ?? (own ? await loadGuest("initramfs.cpio") : undefined);
-    const commandLine = ["console=ttyS0", "panic=0", options.cmdline ?? ""].join(" ").trim();
+    const commandLine = ["console=ttyS0", "panic=0", ...stock, options.cmdline ?? ""].join(" ").trim();
     const cpus = options.cpus ?? 1;
     const image = loadKernel({ kernel, initrd, commandLine, ramBytes, cpus }, options.protocol);
     const { startSeconds, ignoreTopByte = false } = options;
@@ -203,11 +218,16 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       ...(startSeconds === undefined ? {} : { startSeconds }),
     });
     core.start(image);
-    const machine = new Machine(core, image, new KernelFiles(kernel, options.modules, own));
+    const { symbols, modules } = options;
+    const machine = new Machine(core, image, new KernelFiles(kernel, { own, symbols, modules }));
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
-    if (own) {
-      await machine.#pump(() => machine.#ready, { budget: 5e9, ...options }, "user space to come up");
+    const limits = { budget: 5e9, ...options };
+    if (own) await machine.#pump(() => machine.#ready, limits, "user space to come up");
+    else if (stock.length > 0 && hasShells(initrd)) {
+      await machine.#pump(() => machine.#shellSpoke, limits, "the initramfs's shells to come up");
+    } else if (stock.length > 0) {
+      await machine.#pump(() => machine.#lines.length > 0, limits, "the kernel's first line");
     }
     return machine;
   }
@@ -533,9 +553,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       }
       for (const line of lines) this.#takeLine(line.replace(/\r$/, ""));
     }
+    const debug = this.core.takeDebugOutput();
+    if (debug.length > 0) this.emit("debug", debug);
     const executed = this.core.takeOutput(EXEC);
     if (executed.length > 0) {
       const text = this.#execDecoder.decode(executed, { stream: true });
+      this.#shellSpoke = true;
       this.#execOutput.push(text);
       this.#execEnd = this.#execEnd.slice(-STATUS_LIMIT) + text;
     }

@@ -53,7 +53,8 @@ export class ElfFile {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
 
-  constructor(bytes: Uint8Array) {
+  /** Symbols may be left out where only the sections count. */
+  constructor(bytes: Uint8Array, { symbols = true }: { readonly symbols?: boolean } = {}) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.length < 64 || this.#view.getUint32(0, false) !== 0x7f454c46) {
@@ -62,7 +63,7 @@ export class ElfFile {
     if (bytes[4] !== 2 || bytes[5] !== 1) throw bad("a 64-bit little-endian ELF file", `class ${bytes[4]}`);
     this.relocatable = this.#view.getUint16(16, true) === ET_REL;
     this.sections = this.#readSections();
-    this.symbols = this.#readSymbols();
+    this.symbols = symbols ? this.#readSymbols() : [];
   }
 
   section(name: string): ElfSection | undefined {

@@ -28,8 +28,10 @@ export {
   sourcePrefix,
   stripPrefix,
 } from "./faddr2line.ts";
+export { type KallsymsEntry, readKallsyms } from "./kallsyms.ts";
 export { LineTable, type SourceLine } from "./lines.ts";
 export { type OrcLayout, type OrcRow, OrcTable, orcLayout } from "./orc.ts";
+export { withKallsyms, withSymbols, withSystemMap } from "./symtab.ts";
 export { type SourceFrame, type SymbolMatch, SymbolTable } from "./table.ts";
 export {
   asStruct,

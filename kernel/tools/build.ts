@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CpioEntry, writeCpio } from "./cpio.ts";
+import { type CpioEntry, writeCpio } from "../../bindings/machine/stock/cpio.ts";
 import { Elf } from "./elf.ts";
 import { publicKey, signModule } from "./sign.ts";
 import { kallsymsOf, kernelTables, moduleTables } from "./tables.ts";

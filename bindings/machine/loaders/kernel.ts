@@ -15,14 +15,19 @@ export type BootProtocol = "auto" | BootImage["protocol"];
  * image. Throws CrashlabError `bad-kernel`, `bad-initrd` or `bad-option` for everything that cannot start.
  */
 export function loadKernel(options: LoadOptions, protocol: BootProtocol = "auto"): BootImage {
-  const { kernel } = options;
-  if (isBzImage(kernel)) return loadElf({ ...options, kernel: unpackBzImage(kernel) }, protocol);
+  const kernel = unpackKernel(options.kernel);
+  if (kernel !== options.kernel) return loadElf({ ...options, kernel }, protocol);
   if (isElf(kernel) || findMultibootHeader(kernel) >= 0) return loadElf(options, protocol);
   throw new CrashlabError(
     "bad-kernel",
     `expected an ELF executable or a bzImage, found ${kernel.length === 0 ? "an empty file" : "neither"}; ` +
       "give a vmlinux, bzImage or multiboot image for x86-64",
   );
+}
+
+/** The vmlinux in a bzImage; other files as they are. */
+export function unpackKernel(kernel: Uint8Array): Uint8Array {
+  return isBzImage(kernel) ? unpackBzImage(kernel) : kernel;
 }
 
 function loadElf(options: LoadOptions, protocol: BootProtocol): BootImage {
