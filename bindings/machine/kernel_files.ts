@@ -13,6 +13,8 @@ const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver", "labcrash"]);
 export class KernelFiles {
   readonly #kernel: Uint8Array;
   readonly #own: boolean;
+  /** A Linux that is not crashlab's. */
+  readonly stock: boolean;
   readonly #given: Uint8Array | undefined;
   #vmlinux: SymbolTable | undefined;
   readonly #modules = new Map<string, SymbolTable>();
@@ -22,12 +24,14 @@ export class KernelFiles {
     kernel: Uint8Array,
     options: {
       readonly own: boolean;
+      readonly stock: boolean;
       readonly symbols?: Uint8Array | undefined;
       readonly modules?: { readonly [name: string]: Uint8Array } | undefined;
     },
   ) {
     this.#kernel = kernel;
     this.#own = options.own;
+    this.stock = options.stock;
     this.#given = options.symbols;
     for (const [name, bytes] of Object.entries(options.modules ?? {}))
       this.#modules.set(name, readModule(name, bytes));

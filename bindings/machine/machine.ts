@@ -17,6 +17,7 @@ import type {
   MachineFault,
 } from "../faults/fault.ts";
 import { injectFault } from "../faults/injector.ts";
+import { BreakpointChain, guestChain } from "../panic/homes.ts";
 import { PanicNotifiers } from "../panic/notifiers.ts";
 import { ReportStream } from "../report/parse.ts";
 import { withSourceLines } from "../report/source_lines.ts";
@@ -153,6 +154,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   /** Crash dumps. */
   readonly kdump: Kdump;
   readonly #doorbell: Doorbell;
+  /** Panic notifiers of a kernel that knows no doorbell. */
+  readonly #chain: BreakpointChain | undefined;
   readonly #stops: Stops;
   readonly #image: BootImage;
   readonly #files: KernelFiles;
@@ -192,7 +195,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       panicNotify: (id, event, message) => this.panicNotifiers.notify(id, event, message),
       netconsole: (datagram) => this.emit("netconsole", datagram),
     });
-    this.panicNotifiers = new PanicNotifiers(this.#doorbell, (reply) => this.#runUntilSettled(reply));
+    const notify = (id: number, event: number, message: string): Promise<number> =>
+      this.panicNotifiers.notify(id, event, message);
+    this.#chain = files.stock ? new BreakpointChain(core, () => this.symbols, notify) : undefined;
+    this.panicNotifiers = new PanicNotifiers(
+      this.#chain ?? guestChain(this.#doorbell, (reply) => this.#runUntilSettled(reply)),
+    );
   }
 
   /** The same as `boot()`. */
@@ -219,7 +227,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     });
     core.start(image);
     const { symbols, modules } = options;
-    const machine = new Machine(core, image, new KernelFiles(kernel, { own, symbols, modules }));
+    const machine = new Machine(core, image, new KernelFiles(kernel, { own, stock: stock.length > 0, symbols, modules }));
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
     const limits = { budget: 5e9, ...options };
@@ -516,9 +524,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       case "output":
       case "pvpanic":
       case "step":
-      case "breakpoint":
       case "watchpoint":
       case "exception":
+        return;
+      case "breakpoint":
+        this.#drain();
+        await this.#chain?.reached(exit.address);
         return;
       case "doorbell":
         // The message printed before the ring must be seen before it is acted upon.

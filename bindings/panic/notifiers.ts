@@ -1,9 +1,9 @@
 /**
- * Panic notifiers: blocks in the guest kernel's own `panic_notifier_list`, whose callbacks ring the host.
- * Mirrors include/linux/notifier.h.
+ * Panic notifiers: called on the host when the guest's panic() calls its `panic_notifier_list`. Mirrors
+ * include/linux/notifier.h; homes.ts has the two ways in which that is brought about.
  */
 import { CrashlabError } from "../error.ts";
-import { type Doorbell, REGISTER_NOTIFIER, UNREGISTER_NOTIFIER } from "../machine/doorbell.ts";
+import type { NotifierHome } from "./homes.ts";
 
 /** What a notifier returns (include/linux/notifier.h). STOP and BAD end the chain. */
 export const Notify = {
@@ -24,25 +24,19 @@ export interface PanicNotifier {
 }
 
 export class PanicNotifiers {
-  readonly #doorbell: Doorbell;
-  readonly #run: (until: Promise<number>) => Promise<number>;
+  readonly #home: NotifierHome;
   readonly #notifiers = new Map<number, PanicNotifier>();
   #next = 1;
 
-  /** `run` lets the guest go on until it has replied. */
-  constructor(doorbell: Doorbell, run: (until: Promise<number>) => Promise<number>) {
-    this.#doorbell = doorbell;
-    this.#run = run;
+  constructor(home: NotifierHome) {
+    this.#home = home;
   }
 
   /** Registers a notifier in the guest; disposing of the result takes it out again. */
   async register(notifier: PanicNotifier): Promise<AsyncDisposable> {
     const id = this.#next++;
-    const args = [BigInt(id), BigInt(notifier.priority ?? 0)];
     this.#notifiers.set(id, notifier);
-    const status = await this.#run(
-      this.#doorbell.request(REGISTER_NOTIFIER, args, new TextEncoder().encode(`${notifier.name}\0`)),
-    );
+    const status = await this.#home.register(id, notifier.priority ?? 0, notifier.name);
     if (status !== 0) {
       this.#notifiers.delete(id);
       throw new CrashlabError(
@@ -53,7 +47,7 @@ export class PanicNotifiers {
     return {
       [Symbol.asyncDispose]: async (): Promise<void> => {
         this.#notifiers.delete(id);
-        await this.#run(this.#doorbell.request(UNREGISTER_NOTIFIER, [BigInt(id)]));
+        await this.#home.unregister(id);
       },
     };
   }

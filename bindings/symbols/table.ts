@@ -2,11 +2,13 @@
  * Symbols of a kernel or module: names for addresses, addresses for names, source lines. What addr2line,
  * faddr2line and decode_stacktrace.sh answer.
  */
+import { BtfTypes } from "./btf.ts";
 import { DebugInfo } from "./debug_info.ts";
 import { At } from "./dwarf.ts";
 import { DwarfTypes } from "./dwarf_types.ts";
 import { ElfFile, type ElfSymbol } from "./elf.ts";
 import { LineTable, type SourceLine } from "./lines.ts";
+import { findMember } from "./types.ts";
 
 export interface SymbolMatch {
   readonly name: string;
@@ -30,6 +32,8 @@ export class SymbolTable {
   #lineTable: LineTable | undefined;
   #debugInfo: DebugInfo | undefined;
   #types: DwarfTypes | undefined;
+  /** Null: the file has none. */
+  #btf: BtfTypes | null | undefined;
 
   private constructor(elf: ElfFile) {
     this.elf = elf;
@@ -126,7 +130,18 @@ export class SymbolTable {
 
   /** Byte offset of a structure's member; undefined when the debug information has none. */
   memberOffset(structure: string, member: string): number | undefined {
-    return this.#info.memberOffset(structure, member);
+    const type = this.#btfTypes?.find("struct", structure);
+    const found = type === undefined ? undefined : findMember(type, member);
+    return found === undefined ? this.#info.memberOffset(structure, member) : found.bitOffset >> 3;
+  }
+
+  /** Types of a kernel that has BTF. */
+  get #btfTypes(): BtfTypes | undefined {
+    if (this.#btf === undefined) {
+      const bytes = this.elf.content(".BTF");
+      this.#btf = bytes === undefined ? null : new BtfTypes(bytes);
+    }
+    return this.#btf ?? undefined;
   }
 
   /** Index of the first function behind an address. */
