@@ -227,7 +227,11 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     });
     core.start(image);
     const { symbols, modules } = options;
-    const machine = new Machine(core, image, new KernelFiles(kernel, { own, stock: stock.length > 0, symbols, modules }));
+    const machine = new Machine(
+      core,
+      image,
+      new KernelFiles(kernel, { own, stock: stock.length > 0, symbols, modules }),
+    );
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
     const limits = { budget: 5e9, ...options };
