@@ -49,6 +49,7 @@ export {
   SYSRQ_KEYS,
   type SysrqKey,
 } from "./faults/names.ts";
+export { type Disk, SparseDisk } from "./machine/disk.ts";
 export {
   type BootOptions,
   boot,

@@ -20,6 +20,9 @@ export function faultsCommand(): Command {
     });
 }
 
+/** What is set aside for the crash kernel. */
+const CRASHKERNEL = "32M";
+
 interface Options {
   readonly panicOnOops?: boolean;
   readonly kdump?: string;
@@ -34,7 +37,10 @@ export function crashCommand(): Command {
     .description("boot, provoke a fault, print what the kernel printed")
     .argument("<fault>", "a name of `crashlab faults`")
     .option("--panic-on-oops", "set kernel.panic_on_oops first")
-    .option("--kdump <way>", "host: memory as vmcore, read from outside; needs --out")
+    .option(
+      "--kdump <way>",
+      "vmcore: host (memory read from outside) or crash-kernel (kexec, /proc/vmcore); needs --out",
+    )
     .option("--out <folder>", "write console.log, report.json and truth.json there")
     .option("--json", "print the report as JSON")
     .option("--memory <size>", "guest memory", "128M")
@@ -44,6 +50,7 @@ export function crashCommand(): Command {
       examples(
         "crashlab crash null-dereference",
         "crashlab crash null-dereference --panic-on-oops --kdump host --out crash1",
+        "crashlab crash null-dereference --panic-on-oops --kdump crash-kernel --out crash2",
         "crashlab crash null-dereference --json",
       ),
     )
@@ -52,16 +59,21 @@ export function crashCommand(): Command {
 
 async function runCrash(name: string, options: Options): Promise<void> {
   const fault = findFault(name);
-  if (options.kdump !== undefined && options.kdump !== "host") {
-    throw new CrashlabError("bad-option", `expected --kdump host, found "${options.kdump}"`);
+  const { kdump } = options;
+  if (kdump !== undefined && kdump !== "host" && kdump !== "crash-kernel") {
+    throw new CrashlabError(
+      "bad-option",
+      `expected --kdump host or --kdump crash-kernel, found "${kdump}"; choose one of them`,
+    );
   }
   if (options.kdump !== undefined && options.out === undefined) {
     throw new CrashlabError("bad-option", "expected --out with --kdump, found none; name a folder");
   }
   if (options.out !== undefined) await makeFolder(options.out);
+  const words = [options.append ?? "", kdump === "crash-kernel" ? `crashkernel=${CRASHKERNEL}` : ""];
   await using machine = await Machine.boot({
     memory: options.memory,
-    ...(options.append === undefined ? {} : { cmdline: options.append }),
+    cmdline: words.filter(Boolean).join(" "),
   });
   if (options.panicOnOops) await machine.sysctl.set("kernel.panic_on_oops", 1);
   // A fault that passes without a report is told as such.
@@ -74,6 +86,6 @@ async function runCrash(name: string, options: Options): Promise<void> {
   const document = { schema: SCHEMA_VERSION, outcome, report, truth };
   console.log(options.json ? toJson(document) : crash.console.join("\n"));
   if (options.out !== undefined) {
-    await writeEvidence(options.out, machine, crash, options.kdump !== undefined);
+    await writeEvidence(options.out, machine, crash, kdump);
   }
 }

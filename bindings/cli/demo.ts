@@ -55,7 +55,7 @@ async function runDemo(options: { out: string }): Promise<void> {
         `cr2 0x${exception.cr2.toString(16)}, at instruction ${exception.time}`,
     );
   }
-  const names = await writeEvidence(options.out, machine, panic, true);
+  const names = await writeEvidence(options.out, machine, panic, "host");
   console.log(`\nin ${options.out}: ${names.join(" ")}`);
   console.log(`try: crash ${join(options.out, "vmlinux")} ${join(options.out, "vmcore")}`);
   console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);

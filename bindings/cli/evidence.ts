@@ -11,7 +11,7 @@ export async function writeEvidence(
   folder: string,
   machine: Machine,
   crash: Injection,
-  vmcore: boolean,
+  vmcore: "host" | "crash-kernel" | undefined,
 ): Promise<string[]> {
   const reports = await Promise.all(machine.reports.map((report) => machine.decode(report)));
   const documents: [string, string | Uint8Array][] = [
@@ -19,13 +19,15 @@ export async function writeEvidence(
     ["report.json", `${toJson({ schema: SCHEMA_VERSION, reports })}\n`],
     ["truth.json", `${toJson({ schema: SCHEMA_VERSION, truth: crash.truth })}\n`],
   ];
-  if (vmcore) {
+  if (vmcore !== undefined) {
     documents.push(["vmlinux", await loadGuest("vmlinux")]);
     documents.push(["mydriver.ko", await loadGuest("modules/mydriver.ko")]);
   }
   for (const [name, content] of documents) await writeOutput(folder, name, content);
-  if (!vmcore) return documents.map(([name]) => name);
-  const stream = await machine.kdump.capture();
+  if (vmcore === undefined) return documents.map(([name]) => name);
+  const stream = await (vmcore === "host"
+    ? machine.kdump.capture()
+    : machine.kdump.capture({ via: "crash-kernel" }));
   await stream.save(join(folder, "vmcore"));
   return [...documents.map(([name]) => name), "vmcore"];
 }

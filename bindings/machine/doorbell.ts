@@ -11,6 +11,8 @@ const FETCH = 3;
 const PANIC_NOTIFY = 4;
 const REPLY = 5;
 const NETCONSOLE = 6;
+const DUMP_OPTIONS = 7;
+const DUMPED = 8;
 
 export const REGISTER_NOTIFIER = 0x101;
 export const UNREGISTER_NOTIFIER = 0x102;
@@ -34,10 +36,16 @@ interface HostRequest {
 }
 
 export interface DoorbellHandlers {
+  /** A kernel has found the doorbell: the first, or another that it jumped into. */
+  hello(): void;
   ready(): void;
   /** A panic notifier's turn; its NOTIFY_* value. */
   panicNotify(id: number, event: number, message: string): number | Promise<number>;
   netconsole(datagram: Uint8Array): void;
+  /** Words for the crash kernel's makedumpfile; empty leaves them to the guest. */
+  dumpOptions(): string;
+  /** The crash kernel's makedumpfile has ended with this status. */
+  dumped(status: number): void;
 }
 
 export class Doorbell {
@@ -70,7 +78,9 @@ export class Doorbell {
   async #answer(command: number, address: bigint): Promise<number> {
     switch (command) {
       case HELLO:
-        return (this.#page(address)?.args[0] ?? 0n) === VERSION ? 0 : UNKNOWN;
+        if ((this.#page(address)?.args[0] ?? 0n) !== VERSION) return UNKNOWN;
+        this.#handlers.hello();
+        return 0;
       case READY:
         this.#handlers.ready();
         return 0;
@@ -92,8 +102,23 @@ export class Doorbell {
       case NETCONSOLE:
         this.#handlers.netconsole(this.#page(address)?.bytes ?? new Uint8Array(0));
         return 0;
+      case DUMP_OPTIONS:
+        return this.#reply(address, new TextEncoder().encode(this.#handlers.dumpOptions()));
+      case DUMPED:
+        this.#handlers.dumped(Number(this.#page(address)?.args[0] ?? 1n));
+        return 0;
     }
     return UNKNOWN;
+  }
+
+  /** Bytes into the guest's request page. */
+  #reply(address: bigint, bytes: Uint8Array): number {
+    const page = new Uint8Array(BYTES_AT + bytes.length);
+    new DataView(page.buffer).setUint32(4, bytes.length, true);
+    page.set(bytes, BYTES_AT);
+    if (!this.#inMemory(address, page.length)) return UNKNOWN;
+    this.#core.writePhysical(address, page);
+    return 0;
   }
 
   #fetch(address: bigint): number {

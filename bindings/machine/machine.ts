@@ -3,7 +3,7 @@
  * shows was done by the guest.
  */
 import { loadGuest } from "#assets";
-import { Core, type Exit } from "../core/core.ts";
+import { type BlockRequest, Core, type Exit } from "../core/core.ts";
 import type { Input } from "../core/input.ts";
 import type { Registers } from "../core/registers.ts";
 import type { Snapshot } from "../core/snapshot.ts";
@@ -25,6 +25,7 @@ import type { BugReport, CrashReport, OopsReport, PanicReport, WarningReport } f
 import { decodePlace } from "../symbols/decode.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 import { Kdump } from "../vmcore/kdump.ts";
+import { type Disk, SECTOR, SparseDisk } from "./disk.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter } from "./events.ts";
 import { KernelFiles } from "./kernel_files.ts";
@@ -49,6 +50,8 @@ const LINE_LIMIT = 16384;
 const NEVER = 1n << 64n;
 /** Of a run, in guest nanoseconds. */
 const DEFAULT_BUDGET = 2e9;
+/** Guest nanoseconds from a panic until the crash kernel has found the doorbell, and some. */
+const CRASH_KERNEL_COMES_UP = 2_000_000_000n;
 const CONSOLE = 0;
 const EXEC = 1;
 
@@ -71,6 +74,11 @@ export interface BootOptions {
   /** The .ko files that the guest may load, by module name, for source lines; crashlab's own need not be given. */
   readonly modules?: { readonly [name: string]: Uint8Array };
   readonly protocol?: BootProtocol;
+  /**
+   * What the guest's block device (/dev/cblk0) is. With `crashkernel=` on the command line it is by default a disk
+   * in memory, where the crash kernel puts its dump; otherwise there is none.
+   */
+  readonly disk?: Disk;
   /** Kernel pointers may carry a tag in their top byte (see CoreOptions). */
   readonly ignoreTopByte?: boolean;
   /** Unix time in seconds of the real-time clock at power-on. */
@@ -176,24 +184,39 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #busy = false;
   /** What the host had seen when a snapshot was taken. */
   readonly #pasts = new WeakMap<Snapshot, { lines: number; reports: number; execNumber: number }>();
+  readonly #disk: Disk | undefined;
+  #dumpOptions = "";
+  #dumped: number | undefined;
+  /** Kernels that have come up: two when one has jumped into another. */
+  #kernels = 0;
 
-  private constructor(core: Core, image: BootImage, files: KernelFiles) {
+  private constructor(core: Core, image: BootImage, files: KernelFiles, disk: Disk | undefined) {
     super();
     this.core = core;
     this.#stops = new Stops(core);
     this.#image = image;
     this.#files = files;
+    this.#disk = disk;
     this.kdump = new Kdump(
       core,
       () => this.symbols,
       () => this.#hold(),
+      (words, limits, onProgress) => this.#runCrashKernel(words, limits, onProgress),
     );
     this.#doorbell = new Doorbell(core, {
+      hello: () => {
+        if (++this.#kernels > 1) this.#ready = false;
+      },
       ready: () => {
         this.#ready = true;
+        this.#panicked = undefined;
       },
       panicNotify: (id, event, message) => this.panicNotifiers.notify(id, event, message),
       netconsole: (datagram) => this.emit("netconsole", datagram),
+      dumpOptions: () => this.#dumpOptions,
+      dumped: (status) => {
+        this.#dumped = status;
+      },
     });
     const notify = (id: number, event: number, message: string): Promise<number> =>
       this.panicNotifiers.notify(id, event, message);
@@ -226,11 +249,15 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       ...(startSeconds === undefined ? {} : { startSeconds }),
     });
     core.start(image);
+    const dumps = own && /(^| )crashkernel=/.test(commandLine);
+    const disk = options.disk ?? (dumps ? new SparseDisk(dumpSectors(ramBytes)) : undefined);
+    core.attachBlock(disk?.sectors ?? 0n);
     const { symbols, modules } = options;
     const machine = new Machine(
       core,
       image,
       new KernelFiles(kernel, { own, stock: stock.length > 0, symbols, modules }),
+      disk,
     );
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
@@ -389,10 +416,14 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     );
   }
 
-  /** Lets the machine run by itself. Ends when it stops, panics or has used the budget. */
+  /**
+   * Lets the machine run by itself. Ends when it stops, panics or has used the budget; after a panic what follows
+   * it runs: a crash kernel, the wait before a reboot.
+   */
   async run(limits: RunLimits = {}): Promise<Exit> {
+    const afterPanic = this.#panicked !== undefined || this.#jumped() !== undefined;
     try {
-      await this.#pump(() => this.#stopped !== undefined, limits, "the machine to stop");
+      await this.#pump(() => this.#stopped !== undefined, limits, "the machine to stop", afterPanic);
     } catch (error) {
       if (!(error instanceof CrashlabError) || (error.code !== "timeout" && error.code !== "machine-stopped"))
         throw error;
@@ -433,8 +464,9 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** Another machine in the same state, sharing pages until one of the two writes them. */
   async fork(): Promise<Machine> {
-    const child = new Machine(await this.core.fork(), this.#image, this.#files);
+    const child = new Machine(await this.core.fork(), this.#image, this.#files, this.#disk?.fork?.());
     child.#ready = this.#ready;
+    child.#kernels = this.#kernels;
     child.#execNumber = this.#execNumber;
     return child;
   }
@@ -473,14 +505,67 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     return promise;
   }
 
-  /** Runs slices until `done`. */
-  async #pump(done: () => boolean, limits: RunLimits, what: string): Promise<void> {
+  async #serveBlock({ command, sector, count, address }: BlockRequest): Promise<"ok" | "io-error"> {
+    const length = count * SECTOR;
+    if (this.#disk === undefined || address + BigInt(length) > BigInt(this.core.ramBytes)) return "io-error";
+    try {
+      if (command === "write") await this.#disk.write(sector, this.core.readPhysical(address, length));
+      else if (command === "read") this.core.writePhysical(address, await this.#disk.read(sector, count));
+      return "ok";
+    } catch {
+      return "io-error";
+    }
+  }
+
+  /** After a panic: lets the crash kernel write its dump; gives the disk with it. */
+  async #runCrashKernel(
+    words: string,
+    limits: RunLimits,
+    onProgress: (bytes: number) => void,
+  ): Promise<SparseDisk> {
+    const disk = this.#disk;
+    if (!(disk instanceof SparseDisk)) {
+      throw new CrashlabError(
+        "bad-option",
+        'expected a machine with a crash kernel, found one booted without crashkernel=; add "crashkernel=32M" to cmdline',
+      );
+    }
+    this.#dumpOptions = words;
+    this.#dumped = undefined;
+    let seen = 0;
+    const latest = this.time + CRASH_KERNEL_COMES_UP;
+    const none = (): boolean => this.#kernels < 2 && this.time > latest;
+    const done = (): boolean => {
+      if (disk.written !== seen) {
+        seen = disk.written;
+        onProgress(seen);
+      }
+      return this.#dumped !== undefined || this.#stopped !== undefined || none();
+    };
+    await this.#pump(done, { budget: 60e9, ...limits }, "the crash kernel to write its dump", true);
+    if (this.#dumped === 0) return disk;
+    if (none()) {
+      throw new CrashlabError(
+        "machine-stopped",
+        "expected a crash kernel, found the first one still running; it starts only on a panic (panic_on_oops=1 makes an oops one)",
+      );
+    }
+    const end = this.#dumped === undefined ? `exit ${this.#stopped?.kind}` : `status ${this.#dumped}`;
+    throw new CrashlabError(
+      "machine-stopped",
+      `expected the crash kernel to write its dump, found it ended with ${end}; the console says: ` +
+        `${this.#lines.slice(-3).join(" | ")}; capture({ via: "host" }) still works`,
+    );
+  }
+
+  /** Runs slices until `done`. After a panic only what follows it may run: a crash kernel. */
+  async #pump(done: () => boolean, limits: RunLimits, what: string, afterPanic = false): Promise<void> {
     using _running = this.#hold();
     const start = this.time;
     const deadline = deadlineAfter(start, limits);
     for (let slice = 1; !done(); slice++) {
       checkAborted(limits.signal, what);
-      this.#requireAlive(what);
+      this.#requireAlive(what, afterPanic);
       if (this.time >= deadline) {
         throw new CrashlabError(
           "timeout",
@@ -512,9 +597,15 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     };
   }
 
-  #requireAlive(what: string): void {
+  /** Another kernel is on its way up. */
+  #jumped(): string | undefined {
+    return this.#kernels > 1 && !this.#ready ? "kexec into another kernel" : undefined;
+  }
+
+  #requireAlive(what: string, afterPanic: boolean): void {
     const end =
-      this.#panicked?.headline ?? (this.#stopped === undefined ? undefined : `exit ${this.#stopped.kind}`);
+      (afterPanic ? undefined : (this.#panicked?.headline ?? this.#jumped())) ??
+      (this.#stopped === undefined ? undefined : `exit ${this.#stopped.kind}`);
     if (end === undefined) return;
     throw new CrashlabError(
       "machine-stopped",
@@ -541,7 +632,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
         await this.#doorbell.serve(exit.command, exit.address);
         return;
       case "block":
-        this.core.completeBlock("io-error");
+        this.core.completeBlock(await this.#serveBlock(exit.request));
         return;
       case "idle":
       case "halted":
@@ -626,6 +717,11 @@ function deadlineAfter(time: bigint, { budget = DEFAULT_BUDGET }: { readonly bud
     );
   }
   return time + (Number.isFinite(budget) ? BigInt(Math.floor(budget)) : NEVER);
+}
+
+/** Room for a dump of all memory, uncompressed, with its headers. */
+function dumpSectors(ramBytes: number): bigint {
+  return BigInt((ramBytes + 64 * MIB) / SECTOR);
 }
 
 /** Bytes of "128M" and the like. */

@@ -1,6 +1,7 @@
 /** `crashlab/vmcore`: crash dumps, written and read. */
 export { vmcoreSource } from "./capture.ts";
 export { type Context as CommandContext, commands, runCommand } from "./commands/index.ts";
+export { type CrashKernelOptions, type DumpDisk, StoredVmcore } from "./crash_kernel.ts";
 export type { DumpFile, DumpFormat, DumpNote, DumpSegment } from "./dump_file.ts";
 export {
   type KernelMapping,
@@ -12,7 +13,7 @@ export {
   writeElfVmcore,
 } from "./elf_writer.ts";
 export { type FilesOfTask, filesOf, type OpenFile } from "./files.ts";
-export { type CaptureOptions, Kdump, VmcoreStream } from "./kdump.ts";
+export { type CaptureOptions, type CrashKernelCaptureOptions, Kdump, VmcoreStream } from "./kdump.ts";
 export type { KernelSymbol, SymbolPlace } from "./kernel_symbols.ts";
 export { type MemoryUse, memoryUse, type SlabCache, slabCaches } from "./kmem.ts";
 export { formatLogRecord, type LogRecord } from "./log.ts";

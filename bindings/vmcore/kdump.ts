@@ -4,6 +4,7 @@ import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 import { GuestSymbols, guestUtsname, vmcoreSource } from "./capture.ts";
+import { type CrashKernelOptions, type DumpDisk, makedumpfileWords, StoredVmcore } from "./crash_kernel.ts";
 import type { DumpFormat } from "./dump_file.ts";
 import { type VmcoreOptions, type VmcoreSource, vmcoreSize, writeElfVmcore } from "./elf_writer.ts";
 import { flattenedHeader, recordHeader } from "./flattened.ts";
@@ -11,8 +12,8 @@ import { writeKdump } from "./kdump_writer.ts";
 import { excludedPages } from "./page_filter.ts";
 import { VmcoreInfo } from "./vmcoreinfo.ts";
 
+/** A dump that the host writes: memory is read from outside, whatever state the kernel is in. */
 export interface CaptureOptions extends VmcoreOptions {
-  /** `host`: memory is read from outside, whatever state the kernel is in. Default "host". */
   readonly via?: "host";
   /** Default "elf". */
   readonly format?: DumpFormat;
@@ -23,6 +24,23 @@ export interface CaptureOptions extends VmcoreOptions {
   /** The stream form that `makedumpfile -F` writes and `makedumpfile -R` puts in order. Default false. */
   readonly flattened?: boolean;
 }
+
+/** A dump that the crash kernel writes after a panic; the machine was booted with `crashkernel=`. */
+export interface CrashKernelCaptureOptions extends CrashKernelOptions {
+  readonly via: "crash-kernel";
+  /** Guest nanoseconds that it may take. Default 60e9. */
+  readonly budget?: number;
+  readonly signal?: AbortSignal;
+  /** Bytes on the disk so far; how many it will be is not known. */
+  readonly onProgress?: (progress: { readonly done: number }) => void;
+}
+
+/** Runs the crash kernel until its dump is on the disk. */
+type RunCrashKernel = (
+  words: string,
+  limits: { readonly budget?: number; readonly signal?: AbortSignal },
+  onProgress: (bytes: number) => void,
+) => Promise<DumpDisk>;
 
 const ZERO_PAGES = 1;
 
@@ -60,20 +78,42 @@ export class Kdump {
   readonly #core: Core;
   readonly #symbols: () => SymbolTable;
   readonly #hold: () => Disposable;
+  readonly #runCrashKernel: RunCrashKernel;
 
   /** `hold` keeps the machine from running until it is disposed of. */
-  constructor(core: Core, symbols: () => SymbolTable, hold: () => Disposable) {
+  constructor(
+    core: Core,
+    symbols: () => SymbolTable,
+    hold: () => Disposable,
+    runCrashKernel: RunCrashKernel,
+  ) {
     this.#core = core;
     this.#symbols = symbols;
     this.#hold = hold;
+    this.#runCrashKernel = runCrashKernel;
   }
 
   /**
-   * A vmcore of the machine as it is, for crash, drgn, gdb, makedumpfile and `crashlab analyze`. Throws `bad-kernel`
-   * when the running kernel has no symbols or is not far enough to have its own page tables, `bad-option` for
-   * options that there are not.
+   * A vmcore of the machine as it is, for crash, drgn, gdb, makedumpfile and `crashlab analyze`: read from outside
+   * (`via: "host"`), or written by the crash kernel that the panic has started (`via: "crash-kernel"`). Throws
+   * `bad-kernel` when the running kernel has no symbols or is not far enough to have its own page tables,
+   * `bad-option` for options that there are not, `machine-stopped` when the crash kernel fails; then the host can
+   * still write one.
    */
-  async capture(options: CaptureOptions = {}): Promise<VmcoreStream> {
+  capture(options?: CaptureOptions): Promise<VmcoreStream>;
+  capture(options: CrashKernelCaptureOptions): Promise<StoredVmcore>;
+  async capture(
+    options: CaptureOptions | CrashKernelCaptureOptions = {},
+  ): Promise<VmcoreStream | StoredVmcore> {
+    if (options.via === "crash-kernel") {
+      const { budget, signal, onProgress } = options;
+      const limits = {
+        ...(budget === undefined ? {} : { budget }),
+        ...(signal === undefined ? {} : { signal }),
+      };
+      const words = makedumpfileWords(options);
+      return new StoredVmcore(await this.#runCrashKernel(words, limits, (done) => onProgress?.({ done })));
+    }
     checkOptions(options);
     const packed = options.format === "kdump-compressed";
     // A packed dump has all pages of zeros, in the room of one; readers take pages that are not there for lost.
@@ -116,7 +156,7 @@ function checkOptions({ via, format, compression, dumpLevel, flattened }: Captur
   const expect = (holds: boolean, expected: string, found: unknown): void => {
     if (!holds) throw new CrashlabError("bad-option", `expected ${expected}, found ${JSON.stringify(found)}`);
   };
-  expect(via === undefined || via === "host", 'via "host"', via);
+  expect(via === undefined || via === "host", 'via "host" or "crash-kernel"', via);
   expect(
     [undefined, "elf", "kdump-compressed"].includes(format),
     'format "elf" or "kdump-compressed"',

@@ -144,10 +144,10 @@ SYSCALL_DEFINE(lseek)
 
 	if (!file)
 		return -EBADF;
-	if (!file->f_inode || !(S_ISREG(file->f_inode->i_mode) || S_ISDIR(file->f_inode->i_mode)))
+	if (!file->f_inode || !(S_ISREG(file->f_inode->i_mode) || S_ISDIR(file->f_inode->i_mode) || (file->f_inode->i_mode & S_IFMT) == S_IFBLK))
 		return -ESPIPE;
 	base = regs->dx == 0 ? 0 : regs->dx == 1 ? file->f_pos : file->f_inode->i_size;
-	if (regs->dx > 2 || pos > FILE_MAX || pos < -FILE_MAX || base + pos < 0)
+	if (regs->dx > 2 || pos > (loff_t)(~0UL >> 1) - base || base + pos < 0)
 		return -EINVAL;
 	file->f_pos = base + pos;
 	return file->f_pos;

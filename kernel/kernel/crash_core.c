@@ -26,6 +26,8 @@ extern struct list_head vmap_area_list;
 extern struct mem_section **mem_section;
 extern struct pglist_data *node_data[];
 extern nodemask_t node_states[];
+extern struct timekeeper { u64 xtime_sec; unsigned long ktime_sec; } shadow_timekeeper;
+extern unsigned long phys_base;
 
 void vmcoreinfo_append_str(const char *fmt, ...)
 {
@@ -41,6 +43,27 @@ void vmcoreinfo_append_str(const char *fmt, ...)
 #define OFFSET(s, m) vmcoreinfo_append_str("OFFSET(%s.%s)=%lu\n", #s, #m, (unsigned long)offsetof(struct s, m))
 #define LENGTH(n, v) vmcoreinfo_append_str("LENGTH(%s)=%lu\n", #n, (unsigned long)(v))
 #define NUMBER(n, v) vmcoreinfo_append_str("NUMBER(%s)=%ld\n", #n, (long)(v))
+
+static void update_vmcoreinfo_note(void)
+{
+	vmcoreinfo_note[0] = 11;
+	vmcoreinfo_note[1] = vmcoreinfo_size;
+	vmcoreinfo_note[2] = 0;
+	memcpy(&vmcoreinfo_note[3], "VMCOREINFO", 11);
+	memcpy(&vmcoreinfo_note[6], vmcoreinfo_data, vmcoreinfo_size);
+}
+
+/* At the crash: when it was. */
+void crash_save_vmcoreinfo(void)
+{
+	vmcoreinfo_append_str("CRASHTIME=%lu\n", (unsigned long)shadow_timekeeper.xtime_sec);
+	update_vmcoreinfo_note();
+}
+
+unsigned long paddr_vmcoreinfo_note(void)
+{
+	return __pa(vmcoreinfo_note);
+}
 
 static int crash_save_vmcoreinfo_init(void)
 {
@@ -139,18 +162,14 @@ static int crash_save_vmcoreinfo_init(void)
 	NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE, -129);
 	NUMBER(HUGETLB_PAGE_DTOR, 2);
 	NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE, -257);
-	NUMBER(phys_base, 0);
+	NUMBER(phys_base, phys_base);
 	SYMBOL_ARRAY(init_top_pgt);
 	NUMBER(pgtable_l5_enabled, 0);
 	vmcoreinfo_append_str("KERNELOFFSET=0\n");
 	NUMBER(KERNEL_IMAGE_SIZE, 0x40000000);
 	NUMBER(sme_mask, 0);
 
-	vmcoreinfo_note[0] = 11;
-	vmcoreinfo_note[1] = vmcoreinfo_size;
-	vmcoreinfo_note[2] = 0;
-	memcpy(&vmcoreinfo_note[3], "VMCOREINFO", 11);
-	memcpy(&vmcoreinfo_note[6], vmcoreinfo_data, vmcoreinfo_size);
+	update_vmcoreinfo_note();
 	for (unsigned int cpu = 0; cpu < nr_cpu_ids; cpu++)
 		if (cpu_online(cpu))
 			per_cpu(crash_notes, cpu) = &crash_notes_store[cpu];
@@ -203,7 +222,7 @@ static noinline void machine_crash_shutdown(struct pt_regs *regs)
 	crash_save_cpu(regs, smp_processor_id());
 }
 
-/* Up to the jump: no crash kernel can be loaded yet, so this only leaves the registers where dumps find them. */
+/* Leaves the registers where dumps find them and goes to the crash kernel, if there is one. */
 noinline void __crash_kexec(struct pt_regs *regs)
 {
 	struct pt_regs fixed_regs;
@@ -213,6 +232,10 @@ noinline void __crash_kexec(struct pt_regs *regs)
 	crash_setup_regs(&fixed_regs, regs);
 	crashing_cpu = smp_processor_id();
 	machine_crash_shutdown(&fixed_regs);
+	if (!kexec_crash_image)
+		return;
+	crash_save_vmcoreinfo();
+	machine_kexec(kexec_crash_image);
 }
 
 /* From an oops that will be a panic: no other CPU may get there first. */

@@ -1,12 +1,10 @@
 /* Starting a program: a static ELF file becomes a fresh address space. Mirrors Linux fs/exec.c and fs/binfmt_elf.c. */
 #include <asm/processor.h>
+#include <linux/elf.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/syscalls.h>
-
-struct elf64_hdr { u8 e_ident[16]; u16 e_type, e_machine; u32 e_version; u64 e_entry, e_phoff, e_shoff; u32 e_flags; u16 e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx; };
-struct elf64_phdr { u32 p_type, p_flags; u64 p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align; };
 
 #define STACK_TOP 0x7ffffffff000
 #define STACK_SIZE (64UL << 12)

@@ -1,6 +1,7 @@
 /* The system call table, the way in and out, and the small calls. Mirrors Linux arch/x86/entry/common.c, syscall_64.c, kernel/sys.c. */
 #include <asm/processor.h>
 #include <linux/fs.h>
+#include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/printk_ringbuffer.h>
 #include <linux/sched.h>
@@ -16,8 +17,9 @@ typedef long (*sys_call_ptr_t)(struct pt_regs *regs);
 	X(61, wait4) X(62, kill) X(63, newuname) X(77, ftruncate) X(79, getcwd) X(80, chdir) X(83, mkdir) X(84, rmdir)     \
 	X(87, unlink) X(96, gettimeofday) X(102, getuid) X(103, syslog) X(110, getppid) X(112, setsid) X(158, arch_prctl)  \
 	X(162, sync) X(165, mount) X(166, umount) X(169, reboot) X(175, init_module) X(176, delete_module) X(186, getpid)  \
-	X(201, time) X(203, sched_setaffinity) X(204, sched_getaffinity) X(217, getdents64) X(228, clock_gettime) X(231, exit) X(257, openat) X(292, dup3) X(293, pipe2)       \
-	X(313, finit_module)
+	X(201, time) X(203, sched_setaffinity) X(204, sched_getaffinity) X(217, getdents64) X(228, clock_gettime)          \
+	X(231, exit) X(246, kexec_load) X(257, openat) X(292, dup3) X(293, pipe2) X(313, finit_module)                     \
+	X(320, kexec_file_load)
 #define DECLARE(nr, name) long __x64_sys_##name(struct pt_regs *regs);
 SYSCALLS(DECLARE)
 #define ENTRY(nr, name) [nr] = __x64_sys_##name,
@@ -307,6 +309,7 @@ SYSCALL_DEFINE(umount)
 #define LINUX_REBOOT_CMD_POWER_OFF 0x4321fedc
 #define LINUX_REBOOT_CMD_CAD_ON 0x89abcdef
 #define LINUX_REBOOT_CMD_CAD_OFF 0
+#define LINUX_REBOOT_CMD_KEXEC 0x45584543
 SYSCALL_DEFINE(reboot)
 {
 	if ((u32)regs->di != 0xfee1dead)
@@ -322,6 +325,8 @@ SYSCALL_DEFINE(reboot)
 		pr_emerg("reboot: Power down\n");
 		outw(0x604, 0x2000); /* where QEMU's i440FX has its sleep register */
 		machine_halt();
+	case LINUX_REBOOT_CMD_KEXEC:
+		return kernel_kexec();
 	case LINUX_REBOOT_CMD_CAD_ON:
 	case LINUX_REBOOT_CMD_CAD_OFF:
 		return 0;

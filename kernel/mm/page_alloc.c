@@ -5,6 +5,7 @@
 #include <asm/processor.h>
 #include <linux/boot.h>
 #include <linux/fault-inject.h>
+#include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/oom.h>
@@ -314,7 +315,7 @@ static bool is_usable(unsigned long pfn)
 {
 	unsigned long addr = pfn << PAGE_SHIFT;
 
-	if (addr < 0x100000 || (addr >= 0x1000000 && addr < bump))
+	if (addr < 0x100000 || (addr >= __pa(_text) && addr < bump) || in_crashkernel(addr))
 		return false;
 	if (addr + PAGE_SIZE > initrd_start && addr < initrd_start + initrd_size)
 		return false;
@@ -352,6 +353,7 @@ void mm_init(unsigned long initrd_from, unsigned long initrd_to)
 	}
 	max_low_pfn = max_pfn;
 	high_memory = __va(max_pfn << PAGE_SHIFT);
+	reserve_crashkernel(boot_command_line, bump + (16UL << 20));
 	init_mm.pgd = init_top_pgt;
 	/* Every kernel PML4 slot exists before the first process copies the upper half. */
 	pte_of(init_top_pgt, VMALLOC_START, true);

@@ -18,7 +18,7 @@ typedef __builtin_va_list va_list;
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 enum {
-	SYS_read, SYS_write, SYS_open, SYS_close, SYS_stat, SYS_fstat, SYS_brk = 12, SYS_rt_sigaction = 13, SYS_ioctl = 16,
+	SYS_read, SYS_write, SYS_open, SYS_close, SYS_stat, SYS_fstat, SYS_lseek = 8, SYS_brk = 12, SYS_rt_sigaction = 13, SYS_ioctl = 16,
 	SYS_access = 21, SYS_pipe = 22, SYS_dup2 = 33, SYS_nanosleep = 35, SYS_getpid = 39, SYS_fork = 57, SYS_execve = 59,
 	SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62, SYS_uname = 63, SYS_getcwd = 79, SYS_chdir = 80, SYS_mkdir = 83,
 	SYS_rmdir = 84, SYS_unlink = 87, SYS_syslog = 103, SYS_sync = 162, SYS_mount = 165, SYS_umount2 = 166, SYS_reboot = 169,
@@ -45,6 +45,7 @@ static inline long syscall6(long nr, long a, long b, long c, long d, long e)
 #define S_IFMT 0170000
 #define S_IFDIR 0040000
 #define S_IFCHR 0020000
+#define S_IFBLK 0060000
 #define S_IFREG 0100000
 #define SIGINT 2
 #define SIGTERM 15

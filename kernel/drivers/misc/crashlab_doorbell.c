@@ -14,9 +14,11 @@
 #define DOORBELL_MAGIC 0x42414c43 /* "CLAB" */
 #define DOORBELL_IRQ 11
 
-enum { HELLO = 1, READY, FETCH, PANIC_NOTIFY, REPLY };
+enum { HELLO = 1, READY, FETCH, PANIC_NOTIFY, REPLY, NETCONSOLE, DUMP_OPTIONS, DUMPED };
 enum { REGISTER_NOTIFIER = 0x101, UNREGISTER_NOTIFIER };
-#define CRASHLAB_READY 1 /* ioctl of /dev/crashlab: user space is up */
+/* ioctls of /dev/crashlab: user space is up; how is the dump wanted (words of makedumpfile); the dump is done (its status) */
+enum { CRASHLAB_READY = 1, CRASHLAB_DUMP_OPTIONS, CRASHLAB_DUMPED };
+#define DUMP_OPTIONS_SIZE 256
 
 struct request { u32 command, length; u64 args[6]; u64 reserved; char bytes[PAGE_SIZE - 64]; };
 _Static_assert(sizeof(struct request) == PAGE_SIZE, "a request is one page");
@@ -89,10 +91,21 @@ static void doorbell_interrupt(int irq)
 
 static long crashlab_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	if (cmd != CRASHLAB_READY)
-		return -ENOTTY;
-	ring(READY);
-	return 0;
+	switch (cmd) {
+	case CRASHLAB_READY:
+		ring(READY);
+		return 0;
+	case CRASHLAB_DUMP_OPTIONS:
+		if (ring(DUMP_OPTIONS) || !page.length || page.length >= DUMP_OPTIONS_SIZE)
+			return 0; /* no wish: the program's own choice stands */
+		page.bytes[page.length] = 0;
+		return copy_to_user((void __user *)arg, page.bytes, page.length + 1) ? -EFAULT : 0;
+	case CRASHLAB_DUMPED:
+		page.args[0] = arg;
+		ring(DUMPED);
+		return 0;
+	}
+	return -ENOTTY;
 }
 static const struct file_operations crashlab_fops = { .ioctl = crashlab_ioctl };
 

@@ -42,6 +42,7 @@
 #define ENODATA 61
 #define ENOPKG 65
 #define EBADMSG 74
+#define EADDRNOTAVAIL 99
 #define EKEYREJECTED 129
 
 /* printk levels: a byte 1 and the digit, as in Linux's kern_levels.h */

@@ -15,7 +15,7 @@
 /* May not wait: a failure is the caller's. */
 #define GFP_ATOMIC 0xa20u
 #define __va(p) ((void *)(PAGE_OFFSET + (unsigned long)(p)))
-#define __pa(v) ((unsigned long)(v) >= __START_KERNEL_map ? (unsigned long)(v) - __START_KERNEL_map : (unsigned long)(v) - PAGE_OFFSET)
+#define __pa(v) ((unsigned long)(v) >= __START_KERNEL_map ? (unsigned long)(v) - __START_KERNEL_map + phys_base : (unsigned long)(v) - PAGE_OFFSET)
 #define pfn_to_page(n) ((struct page *)VMEMMAP_START + (n))
 #define page_to_pfn(p) ((unsigned long)((p) - (struct page *)VMEMMAP_START))
 static inline struct page *compound_head(struct page *page)
@@ -45,6 +45,7 @@ static inline unsigned int compound_order(struct page *page)
 #define _KERNPG_TABLE 0x63UL
 #define PAGE_KERNEL (0x63UL | _PAGE_NX)
 
+extern unsigned long phys_base; /* how far from its link address the image lies */
 extern void *high_memory;
 extern unsigned long max_pfn, max_low_pfn, min_low_pfn;
 

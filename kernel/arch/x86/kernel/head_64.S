@@ -23,7 +23,22 @@ startup_64:
 	cld
 	movq	%rsi, %r14		/* boot_params */
 	xorl	%r15d, %r15d
-	movq	$PHYS(init_top_pgt), %rax
+	leaq	_text(%rip), %rbp	/* kexec may have put the image elsewhere, by a multiple of 2 MiB */
+	subq	$PHYS(_text), %rbp
+	movq	%rbp, phys_base(%rip)
+	jz	2f
+	addq	%rbp, init_top_pgt(%rip)
+	addq	%rbp, init_top_pgt + 8 * 273(%rip)
+	addq	%rbp, init_top_pgt + 8 * 511(%rip)
+	addq	%rbp, level3_ident_pgt(%rip)
+	addq	%rbp, level3_kernel_pgt + 8 * 510(%rip)
+	leaq	level2_kernel_pgt(%rip), %rdi
+	movl	$32, %ecx
+1:	addq	%rbp, (%rdi)
+	addq	$8, %rdi
+	decl	%ecx
+	jnz	1b
+2:	leaq	init_top_pgt(%rip), %rax
 	movq	%rax, %cr3
 	movq	$common_startup_64, %rax
 	jmp	*%rax

@@ -24,7 +24,7 @@ static struct cea_exception_stacks exception_stacks __aligned(4096);
 unsigned long __per_cpu_offset[NR_CPUS];
 struct cpumask __cpu_possible_mask, __cpu_present_mask, __cpu_online_mask, __cpu_active_mask;
 unsigned int nr_cpu_ids = 1, nr_node_ids = 1, nr_irqs = 16;
-unsigned long phys_base;
+unsigned long phys_base __attribute__((section(".data"))); /* set by head_64.S, before bss is cleared */
 
 struct e820_entry e820_table[E820_MAX];
 int e820_count;

@@ -28,8 +28,11 @@ static noinline void crash_nmi_callback(struct pt_regs *regs)
 
 	local_irq_disable();
 	crash_save_cpu(regs, cpu);
+	/* No NMI comes any more; dump tools find the NMI stack by where it begins (entry_64.S has it lower meanwhile). */
+	this_cpu_ptr(&cpu_tss_rw)->x86_tss.ist[ESTACK_NMI] += PAGE_SIZE;
 	__atomic_fetch_and(&waiting_for_crash_ipi, ~(1UL << cpu), __ATOMIC_RELEASE);
-	stop_this_cpu();
+	for (;;) /* still online: the dump shows what it was doing */
+		__asm__ volatile("hlt");
 }
 
 /* An NMI that means "stop". */
@@ -62,7 +65,7 @@ void smp_send_stop(void)
 	unsigned long others = __cpu_online_mask.bits[0] & ~(1UL << smp_processor_id());
 	int cpu;
 
-	if (!others)
+	if (!others || (crash_ipi_issued && !READ_ONCE(waiting_for_crash_ipi)))
 		return;
 	stopping_cpu = smp_processor_id();
 	for_each_cpu(cpu, others)

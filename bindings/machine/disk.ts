@@ -1,0 +1,68 @@
+/** What stands behind the guest's block device (assembly/devices/block.ts): sectors of 512 bytes. */
+
+export const SECTOR = 512;
+const CHUNK = 64 * 1024;
+
+/** A disk of the host's. An error thrown, or a promise rejected, is an I/O error for the guest. */
+export interface Disk {
+  /** How many sectors it has. */
+  readonly sectors: bigint;
+  read(sector: bigint, count: number): Uint8Array | Promise<Uint8Array>;
+  write(sector: bigint, bytes: Uint8Array): void | Promise<void>;
+  /** Another disk with the same contents, for a forked machine; without it the child has no disk. */
+  fork?(): Disk;
+}
+
+/** A disk in memory that takes up only what has been written to it. */
+export class SparseDisk implements Disk {
+  readonly sectors: bigint;
+  /** Pieces are never changed but replaced, so that forks can share them. */
+  readonly #chunks: Map<number, Uint8Array<ArrayBuffer>>;
+  #written: number;
+
+  constructor(sectors: bigint, contents?: SparseDisk) {
+    this.sectors = sectors;
+    this.#chunks = new Map(contents === undefined ? [] : contents.#chunks);
+    this.#written = contents === undefined ? 0 : contents.#written;
+  }
+
+  /** Bytes up to the end of the highest sector written. */
+  get written(): number {
+    return this.#written;
+  }
+
+  read(sector: bigint, count: number): Uint8Array<ArrayBuffer> {
+    return this.slice(Number(sector) * SECTOR, count * SECTOR);
+  }
+
+  write(sector: bigint, bytes: Uint8Array): void {
+    let at = Number(sector) * SECTOR;
+    this.#written = Math.max(this.#written, at + bytes.length);
+    for (let done = 0; done < bytes.length; ) {
+      const index = Math.floor(at / CHUNK);
+      const part = Math.min(bytes.length - done, CHUNK - (at % CHUNK));
+      const chunk = this.#chunks.get(index)?.slice() ?? new Uint8Array(CHUNK);
+      chunk.set(bytes.subarray(done, done + part), at % CHUNK);
+      this.#chunks.set(index, chunk);
+      done += part;
+      at += part;
+    }
+  }
+
+  /** A copy of the bytes from `at` on. */
+  slice(at: number, length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const from = at + done;
+      const part = Math.min(length - done, CHUNK - (from % CHUNK));
+      const chunk = this.#chunks.get(Math.floor(from / CHUNK));
+      if (chunk !== undefined) bytes.set(chunk.subarray(from % CHUNK, (from % CHUNK) + part), done);
+      done += part;
+    }
+    return bytes;
+  }
+
+  fork(): SparseDisk {
+    return new SparseDisk(this.sectors, this);
+  }
+}
