@@ -73,7 +73,10 @@ const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
   ["crash null-dereference --memory 0", /expected a kernel inside memory/],
   ["crash null-dereference --memory 16M", /expected .*memory.*; give the machine more memory/],
   ["crash null-dereference --memory 64G", /expected ramBytes from 1048576/],
-  ["crash null-dereference --kdump floppy --out @out", /expected --kdump host or --kdump crash-kernel, found "floppy"/],
+  [
+    "crash null-dereference --kdump floppy --out @out",
+    /expected --kdump host or --kdump crash-kernel, found "floppy"/,
+  ],
   ["crash null-dereference --kdump host", /expected --out with --kdump/],
   ["crash null-dereference --out @text/below", /expected a writable folder/],
   [`crash null-dereference --append ${"x".repeat(3000)}`, /expected a kernel command line of at most 2047/],

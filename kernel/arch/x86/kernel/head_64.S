@@ -99,7 +99,7 @@ common_startup_64:
 	movl	%eax, %gs
 	movl	$__KERNEL_DS, %eax
 	movl	%eax, %ss
-	movq	$__per_cpu_load, %rax	/* per-cpu data lives at its load address for the boot processor */
+	movq	$__per_cpu_boot, %rax	/* per-cpu data lives at its load address for the boot processor */
 	movq	%rax, %rdx
 	shrq	$32, %rdx
 	movl	$0xc0000101, %ecx

@@ -114,7 +114,7 @@ const char *hardware_name(void)
 /* Tables and registers of the CPU that runs this: its GDT with its TSS, emergency stacks, features, SYSCALL. */
 void cpu_init(void)
 {
-	extern char __per_cpu_load[];
+	extern char __per_cpu_boot[];
 	extern u64 early_gdt[];
 	extern void entry_SYSCALL_64(void);
 	struct { u16 limit; u64 base; } __packed pointer;
@@ -125,8 +125,8 @@ void cpu_init(void)
 	u32 r[4];
 
 	if (!__per_cpu_offset[0]) { /* the boot processor: its area is the image's own */
-		__per_cpu_offset[0] = (unsigned long)__per_cpu_load;
-		this_cpu_write(this_cpu_off, (unsigned long)__per_cpu_load);
+		__per_cpu_offset[0] = (unsigned long)__per_cpu_boot;
+		this_cpu_write(this_cpu_off, (unsigned long)__per_cpu_boot);
 		__cpu_possible_mask.bits[0] = __cpu_present_mask.bits[0] = __cpu_online_mask.bits[0] = __cpu_active_mask.bits[0] = 1;
 		this_cpu_write(cea_exception_stacks, &exception_stacks);
 	}
