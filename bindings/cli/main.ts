@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { CrashlabError } from "../error.ts";
 import { analyzeCommand } from "./analyze.ts";
 import { bootCommand } from "./boot.ts";
+import { campaignCommand } from "./campaign.ts";
 import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
 import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
@@ -36,6 +37,7 @@ const commands: readonly Command[] = [
   bootCommand(),
   crashCommand(),
   faultsCommand(),
+  campaignCommand(),
   parseCommand(),
   compareCommand(),
   decodecodeCommand(),
