@@ -54,6 +54,7 @@ export {
   type BootOptions,
   boot,
   type ExecResult,
+  type InjectLimits,
   Machine,
   type MachineEvents,
   type RunLimits,

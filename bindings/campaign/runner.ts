@@ -96,7 +96,8 @@ export class CaseRunner {
   async run(index: number): Promise<RunCase> {
     const fault = this.fault(index);
     this.machine.restore(this.#snapshot);
-    const injection = await this.machine.inject(fault, { budget: this.#options.budget ?? 200e6 });
+    const limits = { budget: this.#options.budget ?? 200e6, toTheEnd: true };
+    const injection = await this.machine.inject(fault, limits);
     return { fault, injection, machine: this.machine };
   }
 

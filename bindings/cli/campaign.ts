@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { runCampaign } from "../campaign/campaign.ts";
 import { formatSummary } from "../campaign/summary.ts";
 import { examples, makeFolder, toJson } from "./files.ts";
+import { progress } from "./progress.ts";
 
 interface Options {
   readonly seed: string;
@@ -46,7 +47,7 @@ async function run(options: Options): Promise<void> {
   if (options.out !== undefined) await makeFolder(options.out);
   const cases = Number(options.cases);
   const begun = performance.now();
-  let shown = 0;
+  const show = progress();
   let ran = 0;
   const summary = await runCampaign({
     seed: Number(options.seed),
@@ -59,22 +60,11 @@ async function run(options: Options): Promise<void> {
     ...(options.out === undefined ? {} : { out: options.out, resume: options.resume ?? false }),
     onCase: (_record, done) => {
       ran++;
-      const now = performance.now();
-      if (now - shown < PROGRESS_MS && done < cases) return;
-      shown = now;
-      const rate = (ran / (now - begun)) * 1000;
+      const rate = (ran / (performance.now() - begun)) * 1000;
       const memory = Math.round(process.memoryUsage().rss / 1e6);
-      progress(`${done}/${cases} cases, ${rate.toFixed(1)}/s, ${memory} MB`, done >= cases);
+      show(`${done}/${cases} cases, ${rate.toFixed(1)}/s, ${memory} MB`, done >= cases);
     },
   });
   console.log(options.json ? toJson(summary) : formatSummary(summary));
   if (summary.failures.length > 0) process.exitCode = 1;
-}
-
-const PROGRESS_MS = 1000;
-
-/** One line that is written over on a terminal. */
-function progress(text: string, last: boolean): void {
-  const { isTTY } = process.stderr;
-  process.stderr.write(isTTY ? `\r\u001b[K${text}${last ? "\n" : ""}` : `${text}\n`);
 }

@@ -5,6 +5,7 @@ import { CrashlabError } from "../error.ts";
 import { analyzeCommand } from "./analyze.ts";
 import { bootCommand } from "./boot.ts";
 import { campaignCommand } from "./campaign.ts";
+import { corpusCommand } from "./corpus.ts";
 import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
 import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
@@ -38,6 +39,7 @@ const commands: readonly Command[] = [
   crashCommand(),
   faultsCommand(),
   campaignCommand(),
+  corpusCommand(),
   parseCommand(),
   compareCommand(),
   decodecodeCommand(),

@@ -141,6 +141,14 @@ export interface RunLimits {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
+export interface InjectLimits extends RunLimits {
+  /**
+   * A kernel that panics runs until it halts or resets by itself, not only until its last line has been read: so
+   * nothing depends on what the console says. Default false.
+   */
+  readonly toTheEnd?: boolean;
+}
+
 /**
  * Starts a machine and waits until its user space is up: the embedded guest's, or the shells of an initramfs made by
  * `busyboxInitramfs`. With another initramfs a stock kernel has said its first line, another kernel is at its entry.
@@ -182,6 +190,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #stopped: Exit | undefined;
   #panicked: CrashReport | undefined;
   #busy = false;
+  /** A panic's last line does not end the run. */
+  #toTheEnd = false;
   /** What the host had seen when a snapshot was taken. */
   readonly #pasts = new WeakMap<Snapshot, { lines: number; reports: number; execNumber: number }>();
   readonly #disk: Disk | undefined;
@@ -366,10 +376,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
    * Breaks the guest, or the machine under it, and waits until the guest has done what it does meanwhile, has
    * stopped, or has used the budget. Throws `timeout` when a fault that is certain to be reported was not.
    */
-  async inject(fault: CommandFault | MachineFault, limits?: RunLimits): Promise<Injection>;
-  async inject(fault: InjectableFault, limits?: RunLimits): Promise<Crash>;
-  async inject(fault: Fault, limits?: RunLimits): Promise<Injection>;
-  async inject(fault: Fault, limits: RunLimits = {}): Promise<Injection> {
+  async inject(fault: CommandFault | MachineFault, limits?: InjectLimits): Promise<Injection>;
+  async inject(fault: InjectableFault, limits?: InjectLimits): Promise<Crash>;
+  async inject(fault: Fault, limits?: InjectLimits): Promise<Injection>;
+  async inject(fault: Fault, limits: InjectLimits = {}): Promise<Injection> {
     deadlineAfter(0n, limits);
     const host = {
       machine: this,
@@ -378,7 +388,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       stopped: (): Exit | undefined => this.#stopped,
       flush: (): void => this.#flushReports(),
     };
-    const injection = await injectFault(host, fault, limits);
+    this.#toTheEnd = limits.toTheEnd ?? false;
+    const injection = await injectFault(host, fault, limits).finally(() => {
+      this.#toTheEnd = false;
+    });
     if (injection.report !== undefined || "change" in fault || "mayPass" in fault) return injection;
     throw new CrashlabError(
       "timeout",
@@ -604,7 +617,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   #requireAlive(what: string, afterPanic: boolean): void {
     const end =
-      (afterPanic ? undefined : (this.#panicked?.headline ?? this.#jumped())) ??
+      (afterPanic || this.#toTheEnd ? undefined : (this.#panicked?.headline ?? this.#jumped())) ??
       (this.#stopped === undefined ? undefined : `exit ${this.#stopped.kind}`);
     if (end === undefined) return;
     throw new CrashlabError(

@@ -54,6 +54,13 @@ const EXAMPLES: { readonly [name: string]: readonly (string | RegExp)[] } = {
   ],
   "panic_notifier.ts": ["first: Fatal exception\nsecond: Fatal exception\nkernel panic: Fatal exception\n"],
   "vmcore.ts": [/^\d{9} bytes\n$/],
+  "break_machine.ts": [
+    "report: ",
+    /at vfs_write\+0x0: 0xffffffff81[0-9a-f]{6} became 0xfffffeff81[0-9a-f]{6} at 0xffffc9/,
+    /the CPU faulted at 0xfffffeff81/,
+  ],
+  "campaign.ts": ["failed: 0", /^1 BUG: /m],
+  "corpus.ts": [/^cases\/000004 /m],
   "fork.ts": ["equal: true", "the child is tainted: 12416, its parent not: 0"],
   "reports.ts": [
     "BUG: unable to handle kernel paging request in lab_unmapped_read\nMEMORY_SAFETY_BUG lab_unmapped_read",
