@@ -8,6 +8,7 @@ import { campaignCommand } from "./campaign.ts";
 import { corpusCommand } from "./corpus.ts";
 import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
+import { disCommand } from "./dis.ts";
 import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
 import { parseCommand } from "./parse.ts";
 import { compareCommand, decodecodeCommand } from "./report.ts";
@@ -46,6 +47,7 @@ const commands: readonly Command[] = [
   decodeCommand(),
   faddr2lineCommand(),
   addr2lineCommand(),
+  disCommand(),
   analyzeCommand(),
   vectorsCommand(),
 ];

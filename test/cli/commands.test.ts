@@ -98,6 +98,8 @@ const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
   [`decode --vmlinux ${VMLINUX} --modules @missing`, /expected a folder of modules/],
   ["faddr2line @text vfs_read+0x1", /expected an ELF file/],
   [`faddr2line ${VMLINUX} vfs_read`, /expected function\+offset or function\+offset\/size/],
+  [`dis ${VMLINUX} no_such_function`, /expected a function or an address of its code/],
+  [`dis ${VMLINUX} 2000-1000`, /expected a range of 1 to/],
   ["addr2line @empty 1000", /expected an ELF file, found an empty one/],
   [`addr2line ${VMLINUX} xyz`, /expected an address of up to 16 hexadecimal digits, found "xyz"/],
 ];
@@ -215,6 +217,24 @@ describe("what the commands print", () => {
     expect(missing.stderr).toBe("no match for vfs_read+0x10/0x3\n");
     const nowhere = await crashlab("addr2line", VMLINUX, "0x10");
     expect(nowhere).toMatchObject({ status: 1, stdout: "0x0000000000000010: ?? ??:0\n" });
+  });
+
+  test("dis marks the place in its function, and takes ranges", async () => {
+    const { stdout, status } = await crashlab("dis", VMLINUX, "ksys_read+0x4");
+    expect(status).toBe(0);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines[0]).toMatch(/^ {3}ffffffff81[0-9a-f]{6} <ksys_read>:\t55 +\tpush {3}%rbp$/);
+    expect(lines.filter((line) => line.startsWith("=> "))).toHaveLength(1);
+    expect(lines.find((line) => line.startsWith("=> "))).toContain("<ksys_read+0x4>:");
+    const start = /[0-9a-f]{16}/.exec(lines[0] ?? "")?.[0] ?? "";
+    const range = await crashlab(
+      "dis",
+      "--json",
+      VMLINUX,
+      `${start}-${(BigInt(`0x${start}`) + 4n).toString(16)}`,
+    );
+    const document = JSON.parse(range.stdout) as { places: { lines: { bytes: string }[] }[] };
+    expect(document.places[0]?.lines.map(({ bytes }) => bytes)).toEqual(["55", "4889e5"]);
   });
 
   test("demo tells the whole story", async () => {
