@@ -1,7 +1,7 @@
 /**
  * npm run bench -- [--quick] [--no-peers] [--out FILE] [NAME...]
  *
- * NAME is a part (programs, state, start, size) or a guest program (alu, fib, ...); without one everything runs.
+ * NAME is a part (programs, state, start, size, stock) or a guest program (alu, fib, ...); without one everything runs.
  * The result goes to bench/results/ as JSON. bench/README.md says how to read it.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -13,8 +13,9 @@ import { buildGuest } from "./guest/build.ts";
 import { type ProgramsResult, runPrograms } from "./suites/programs.ts";
 import { runStart } from "./suites/start.ts";
 import { runState } from "./suites/state.ts";
+import { runStock } from "./suites/stock.ts";
 
-const PARTS = ["programs", "state", "start", "size"] as const;
+const PARTS = ["programs", "state", "start", "size", "stock"] as const;
 type Part = (typeof PARTS)[number];
 const PROGRAMS: readonly string[] =
   "alu sieve memloop memrep chase qsort crc32 fib vm sha256 mix xpage pfault int80 pio syscall".split(" ");
@@ -121,6 +122,14 @@ if (wants("start") && process.platform === "linux") {
   console.log(
     `process start to first console byte: ${number(start.firstByteMs, 0)} ms (CPU ${number(start.firstByteCpuMs, 0)} ms); ` +
       `peak resident memory at the prompt ${number(start.residentMiB, 0)} MiB`,
+  );
+}
+const stock = wants("stock") ? await runStock(peers) : undefined;
+if (stock !== undefined) {
+  report["stock"] = stock;
+  console.log(
+    `Debian's kernel to its shell: ${number(stock.seconds, 2)} s, ${number(stock.mips, 0)} MIPS ` +
+      `(unpacking ${number(stock.unpackSeconds, 2)} s); QEMU ${number(stock.qemuSeconds, 2)} s`,
   );
 }
 const folder = fileURLToPath(new URL("results", import.meta.url));
