@@ -99,7 +99,7 @@ static struct dentry *find_child(struct dentry *dir, const char *name, size_t le
 {
 	struct dentry *child;
 
-	if (dir->d_inode->i_op)
+	if (dir->d_inode->i_op && dir->d_inode->i_op->refresh)
 		dir->d_inode->i_op->refresh(dir);
 	list_for_each_entry(child, &dir->d_subdirs, d_child)
 		if (child->d_name.len == length && !memcmp(child->d_name.name, name, length))
@@ -163,6 +163,8 @@ static struct dentry *create(const char *path, umode_t mode, bool kernel)
 		return ERR_PTR(-EEXIST);
 	if (!kernel && !(dir->d_inode->i_mode & 0222))
 		return ERR_PTR(-EACCES);
+	if (!kernel && dir->d_inode->i_op && dir->d_inode->i_op->unlink)
+		return ERR_PTR(-EPERM);
 	child = d_add_child(dir, last, mode);
 	return child ? child : ERR_PTR(-ENOMEM);
 }
@@ -193,6 +195,8 @@ int vfs_unlink(const char *path, bool directory)
 		return directory ? -ENOTDIR : -EISDIR;
 	if (!list_empty(&dentry->d_subdirs))
 		return -ENOTEMPTY;
+	if (dentry->d_parent->d_inode->i_op && dentry->d_parent->d_inode->i_op->unlink)
+		dentry->d_parent->d_inode->i_op->unlink(dentry);
 	d_remove(dentry);
 	return 0;
 }

@@ -177,7 +177,7 @@ SYSCALL_DEFINE(getdents64)
 	if (!file->f_inode || !S_ISDIR(file->f_inode->i_mode))
 		return -ENOTDIR;
 	dir = file->f_path.dentry;
-	if (dir->d_inode->i_op && !file->f_pos)
+	if (dir->d_inode->i_op && dir->d_inode->i_op->refresh && !file->f_pos)
 		dir->d_inode->i_op->refresh(dir);
 	while (file->f_pos < 2 && !err) {
 		err = put_dirent(&to, start + regs->dx, file->f_pos ? ".." : ".", (file->f_pos ? dir->d_parent : dir)->d_inode, file->f_pos + 1);

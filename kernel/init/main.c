@@ -54,16 +54,6 @@ noinline int do_one_initcall(initcall_t fn)
 	return fn();
 }
 
-static __init void e820_print(void)
-{
-	static const char *const types[] = { "", "usable", "reserved", "ACPI data", "ACPI NVS" };
-
-	pr_info("BIOS-provided physical RAM map:\n");
-	for (int i = 0; i < e820_count; i++)
-		pr_info("BIOS-e820: [mem 0x%016lx-0x%016lx] %s\n", (unsigned long)e820_table[i].addr,
-			(unsigned long)(e820_table[i].addr + e820_table[i].size - 1), e820_table[i].type < 5 ? types[e820_table[i].type] : "unknown");
-}
-
 /* ---- initramfs: a newc archive; files stay where they lie until somebody writes to them ---- */
 
 static unsigned long hex(const char *s)
@@ -199,6 +189,7 @@ void start_kernel(void)
 	e820_print();
 	strscpy(parsed_command_line, boot_command_line, sizeof(parsed_command_line));
 	parse_args(parsed_command_line, true);
+	e820_finish_early_params();
 	mm_init(initrd_start, initrd_start + initrd_size);
 	dmi_setup();
 	strscpy(parsed_command_line, boot_command_line, sizeof(parsed_command_line));

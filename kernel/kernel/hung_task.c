@@ -1,5 +1,6 @@
 /* khungtaskd looks for tasks that have waited without a break for too long. Mirrors Linux kernel/hung_task.c. */
 #include <asm/processor.h>
+#include <linux/console.h>
 #include <linux/fs.h>
 #include <linux/interrupt.h>
 #include <linux/sched.h>
@@ -23,7 +24,7 @@ static noinline void check_hung_task(struct task_struct *t, unsigned long timeou
 	if ((long)(jiffies - (t->last_switch_time + timeout * HZ)) < 0)
 		return;
 	if (sysctl_hung_task_panic) {
-		console_loglevel = 15;
+		console_verbose();
 		hung_task_call_panic = true;
 	}
 	if (!sysctl_hung_task_warnings)

@@ -1,6 +1,7 @@
 /* panic(), taint, WARN: what the kernel says and does when it can't go on, or nearly. Mirrors Linux kernel/panic.c. */
 #include <asm/processor.h>
 #include <asm/stacktrace.h>
+#include <linux/console.h>
 #include <linux/kexec.h>
 #include <linux/module.h>
 #include <linux/oom.h>
@@ -183,7 +184,7 @@ void panic(const char *fmt, ...)
 	if (++depth > 3) /* panic inside panic inside panic: nothing left that could be trusted */
 		for (;;)
 			__asm__ volatile("hlt");
-	console_loglevel = 15;
+	console_verbose();
 	bust_spinlocks(1);
 	va_start(args, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, args);

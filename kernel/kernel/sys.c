@@ -230,7 +230,7 @@ SYSCALL_DEFINE(syslog)
 {
 	char *to = (char *)regs->si;
 	struct printk_info info;
-	static char text[1024], line[1100]; /* the kernel is not preempted in here */
+	static char text[PRINTK_LINE_MAX], line[4 * PRINTK_LINE_MAX]; /* the kernel is not preempted in here */
 	size_t done = 0, total = 0;
 	u64 first = max(prb_first_seq(), clear_seq.val[0]), next = prb_next_seq();
 	bool clear = regs->di == 4 || regs->di == 5;
@@ -249,8 +249,7 @@ SYSCALL_DEFINE(syslog)
 
 			if (n < 0)
 				continue;
-			n = scnprintf(line, sizeof(line), "<%u>[%5lu.%06lu] %.*s\n", info.level, (unsigned long)(info.ts_nsec / 1000000000),
-				      (unsigned long)(info.ts_nsec % 1000000000 / 1000), n, text);
+			n = record_print_text(&info, text, n, true, line, sizeof(line));
 			if (!pass)
 				total += n;
 			else if (total > regs->dx) /* the oldest do not fit */

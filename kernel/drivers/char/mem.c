@@ -28,11 +28,11 @@ static ssize_t write_full(struct file *file, const char __user *buf, size_t n, l
 	return -ENOSPC;
 }
 
-/* One record a read: `prefix,sequence,microseconds,-;text`. The position is the next sequence number. */
+/* One record a read. The position is the next sequence number. */
 static ssize_t devkmsg_read(struct file *file, char __user *buf, size_t n, loff_t *pos)
 {
 	struct printk_info info;
-	static char text[1024], line[1100]; /* the kernel is not preempted in here */
+	static char text[PRINTK_LINE_MAX], line[CONSOLE_EXT_LOG_MAX]; /* the kernel is not preempted in here */
 	int length = -1;
 
 	if (*pos < (loff_t)prb_first_seq())
@@ -41,8 +41,7 @@ static ssize_t devkmsg_read(struct file *file, char __user *buf, size_t n, loff_
 		++*pos;
 	if (length < 0)
 		return -EAGAIN;
-	length = scnprintf(line, sizeof(line), "%u,%lu,%lu,-;%.*s\n", info.facility << 3 | info.level, (unsigned long)info.seq,
-			   (unsigned long)(info.ts_nsec / 1000), length, text);
+	length = record_print_ext(&info, text, length, line, sizeof(line));
 	if ((size_t)length > n)
 		return -EINVAL;
 	if (copy_to_user(buf, line, length))
@@ -53,8 +52,8 @@ static ssize_t devkmsg_read(struct file *file, char __user *buf, size_t n, loff_
 
 static ssize_t devkmsg_write(struct file *file, const char __user *buf, size_t n, loff_t *pos)
 {
-	char text[1000], *s = text, *end;
-	int level = 6;
+	char text[PRINTK_LINE_MAX], *s = text, *end;
+	int level = 4, facility = 1; /* KERN_WARNING; LOG_USER: only the kernel is LOG_KERN */
 
 	if (n >= sizeof(text))
 		return -EINVAL;
@@ -66,12 +65,13 @@ static ssize_t devkmsg_write(struct file *file, const char __user *buf, size_t n
 
 		if (*end == '>') {
 			level = value & 7;
+			facility = value >> 3 & 0xff ? value >> 3 & 0xff : 1;
 			s = end + 1;
 		}
 	}
 	if (n && text[n - 1] == '\n')
 		text[n - 1] = 0;
-	printk("\001%c%s\n", '0' + level, s);
+	devkmsg_emit(facility, level, s);
 	return n;
 }
 

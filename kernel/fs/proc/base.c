@@ -136,7 +136,7 @@ static void proc_refresh(struct dentry *proc)
 	busy = false;
 }
 
-static const struct inode_operations proc_dir_operations = { proc_refresh };
+static const struct inode_operations proc_dir_operations = { .refresh = proc_refresh };
 
 void proc_init(void)
 {

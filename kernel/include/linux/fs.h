@@ -17,8 +17,11 @@ struct dentry {
 	int d_count;		/* open files and working directories */
 	void *d_fsdata;
 };
-/* refresh: brings a directory up to date before it is looked at (/proc and its tasks). */
-struct inode_operations { void (*refresh)(struct dentry *dir); };
+/*
+ * Of directories. refresh: brings it up to date before it is looked at (/proc and its tasks). unlink: an entry is
+ * taken away; programs make none here (pstore).
+ */
+struct inode_operations { void (*refresh)(struct dentry *dir); void (*unlink)(struct dentry *dentry); };
 struct address_space { struct inode *host; struct xarray i_pages; unsigned long nrpages; };
 struct file_operations;
 struct inode {

@@ -29,6 +29,13 @@ extern struct latched_seq clear_seq;
 
 /* Copies the record `seq` into text; its length, or -1 when it is gone or not there yet. */
 int prb_read(u64 seq, struct printk_info *info, char *text, size_t size);
+/* Bytes of a record's text, at most, and of its longest form. */
+#define PRINTK_LINE_MAX 1024
+#define CONSOLE_EXT_LOG_MAX 8192
+size_t record_print_text(const struct printk_info *info, const char *text, size_t n, bool syslog, char *buf, size_t size);
+size_t record_print_ext(const struct printk_info *info, const char *text, size_t n, char *buf, size_t size);
+/* A record from a program, through /dev/kmsg. */
+void devkmsg_emit(int facility, int level, const char *text);
 u64 prb_first_seq(void);
 u64 prb_next_seq(void);
 #endif

@@ -1,3 +1,6 @@
-/* Between printk.c and its ring buffer. */
+/* Between the files of printk. */
 #include <linux/types.h>
-void prb_store(int level, u64 ns, u32 caller, const char *text, size_t length);
+struct printk_info;
+
+/* Level, facility, flags, time and caller are taken from info; its sequence number and length are set. */
+void prb_store(struct printk_info *info, const char *text, size_t length);

@@ -4,6 +4,7 @@
  */
 #include <asm/processor.h>
 #include <linux/console.h>
+#include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/printk_ringbuffer.h>
@@ -12,7 +13,7 @@
 #include <linux/kmsg_dump.h>
 #include "internal.h"
 
-#define LINE_MAX 1024
+#define LINE_MAX PRINTK_LINE_MAX
 #define DEFAULT_LEVEL 4
 
 int console_loglevel = 7;
@@ -21,65 +22,49 @@ static struct console *console_drivers;
 static char line[LINE_MAX];
 static size_t line_length;
 static int line_level = -1;
+static bool line_continues; /* its beginning had to be stored as a record of its own */
+static bool ignore_loglevel;
+static bool printk_console_no_auto_verbose;
+extern bool printk_time;
 static struct task_struct *line_owner;
 
 /* One CPU prints at a time; it may interrupt itself (an NMI, a fault) and print then too. */
 static arch_spinlock_t logbuf_lock;
 static int logbuf_owner = -1;
 
-static const char *find_newline(const char *s, size_t n)
+static bool suppressed(int level)
 {
-	for (; n--; s++)
-		if (*s == '\n')
-			return s;
-	return NULL;
+	return level >= console_loglevel && !ignore_loglevel;
 }
 
-/* `[    1.234567] text`, a stamp for each line. */
-static void console_emit(struct console *con, u64 ns, const char *text, size_t length)
+static void emit_to(struct console *con, const struct printk_info *info, const char *text, size_t n, char *buf)
 {
-	char stamp[32];
-
-	do {
-		const char *end = find_newline(text, length);
-		size_t part = end ? (size_t)(end - text) : length;
-
-		con->write(con, stamp, snprintf(stamp, sizeof(stamp), "[%5lu.%06lu] ", (unsigned long)(ns / 1000000000),
-						(unsigned long)(ns % 1000000000 / 1000)));
-		con->write(con, text, part);
-		con->write(con, "\n", 1);
-		part += !!end;
-		text += part;
-		length -= part;
-	} while (length);
+	n = con->flags & CON_EXTENDED ? record_print_ext(info, text, n, buf, CONSOLE_EXT_LOG_MAX) :
+					record_print_text(info, text, n, false, buf, CONSOLE_EXT_LOG_MAX);
+	con->write(con, buf, n);
 }
 
-void register_console(struct console *con)
+/* Stores a record and shows it. buf: CONSOLE_EXT_LOG_MAX bytes. */
+static void emit(struct printk_info *info, const char *text, size_t n, char *buf)
 {
-	char text[LINE_MAX];
-	struct printk_info info;
-
-	con->next = console_drivers;
-	console_drivers = con;
-	for (u64 seq = prb_first_seq(); seq < prb_next_seq(); seq++) { /* what was said before there was a console */
-		int n = prb_read(seq, &info, text, sizeof(text));
-
-		if (n >= 0 && info.level < console_loglevel)
-			console_emit(con, info.ts_nsec, text, n);
-	}
-}
-
-static void flush_line(void)
-{
-	u64 now = sched_clock();
-	int level = line_level < 0 ? DEFAULT_LEVEL : line_level;
-
-	prb_store(level, now, current ? current->pid : 0, line, line_length);
-	if (level < console_loglevel)
+	prb_store(info, text, n);
+	if (!suppressed(info->level))
 		for (struct console *con = console_drivers; con; con = con->next)
-			console_emit(con, now, line, line_length);
+			emit_to(con, info, text, n, buf);
+}
+
+static char console_buf[CONSOLE_EXT_LOG_MAX];
+
+static void flush_line(bool newline)
+{
+	struct printk_info info = { .ts_nsec = sched_clock(), .level = line_level < 0 ? DEFAULT_LEVEL : line_level,
+				    .caller_id = current ? current->pid : 0 };
+
+	info.flags = (newline ? LOG_NEWLINE : 0) | (line_continues ? LOG_CONT : 0);
+	emit(&info, line, line_length, console_buf);
 	line_length = 0;
 	line_level = -1;
+	line_continues = false;
 }
 
 static const char *parse_prefix(const char *s, int *level, bool *cont)
@@ -102,14 +87,12 @@ static int vprintk_nested(const char *fmt, va_list args)
 	bool cont = false;
 	const char *s = parse_prefix(text, &level, &cont);
 	size_t length = strlen(s);
-	u64 now = sched_clock();
+	struct printk_info info = { .ts_nsec = sched_clock(), .level = level, .flags = LOG_NEWLINE, .caller_id = current->pid };
+	static char nested_buf[CONSOLE_EXT_LOG_MAX];
 
 	if (length && s[length - 1] == '\n')
 		length--;
-	prb_store(level, now, current->pid, s, length);
-	if (level < console_loglevel)
-		for (struct console *con = console_drivers; con; con = con->next)
-			console_emit(con, now, s, length);
+	emit(&info, s, length, nested_buf);
 	return n;
 }
 
@@ -141,13 +124,15 @@ int vprintk(const char *fmt, va_list args)
 	n = vsnprintf(text, sizeof(text), fmt, args);
 	s = parse_prefix(text, &level, &cont);
 	if ((!cont || line_owner != current) && line_length)
-		flush_line();
+		flush_line(false);
+	if (cont && !line_length)
+		line_continues = true;
 	line_owner = current;
 	if (level >= 0 && !line_length)
 		line_level = level;
 	for (; *s; s++) {
 		if (*s == '\n') {
-			flush_line();
+			flush_line(true);
 			if (s[1] && level >= 0)
 				line_level = level;
 		} else if (line_length < LINE_MAX)
@@ -157,6 +142,43 @@ int vprintk(const char *fmt, va_list args)
 	arch_spin_unlock(&logbuf_lock);
 	local_irq_restore(flags);
 	return n;
+}
+
+void register_console(struct console *con)
+{
+	static char text[LINE_MAX], buf[CONSOLE_EXT_LOG_MAX];
+	struct printk_info info;
+
+	for (u64 seq = prb_first_seq(); seq < prb_next_seq(); seq++) {
+		int n = prb_read(seq, &info, text, sizeof(text));
+
+		if (n >= 0 && !suppressed(info.level))
+			emit_to(con, &info, text, n, buf);
+	}
+	con->next = console_drivers;
+	console_drivers = con;
+	pr_info("printk: console [%s%d] enabled\n", con->name, con->index);
+}
+
+void console_verbose(void)
+{
+	if (console_loglevel && !printk_console_no_auto_verbose)
+		console_loglevel = 15;
+}
+
+void devkmsg_emit(int facility, int level, const char *text)
+{
+	struct printk_info info = { .facility = facility, .level = level, .flags = LOG_NEWLINE, .caller_id = current->pid };
+	unsigned long flags = local_irq_save();
+
+	lock_logbuf(smp_processor_id());
+	if (line_length)
+		flush_line(false);
+	info.ts_nsec = sched_clock();
+	emit(&info, text, strlen(text), console_buf);
+	logbuf_owner = -1;
+	arch_spin_unlock(&logbuf_lock);
+	local_irq_restore(flags);
 }
 
 /*
@@ -189,11 +211,6 @@ int kmsg_dump_unregister(struct kmsg_dumper *dumper)
 }
 
 static bool always_kmsg_dump;
-static int always_kmsg_dump_setup(char *value)
-{
-	return always_kmsg_dump = true;
-}
-__setup("printk.always_kmsg_dump", always_kmsg_dump_setup);
 
 const char *kmsg_dump_reason_str(enum kmsg_dump_reason reason)
 {
@@ -218,20 +235,13 @@ void kmsg_dump_rewind(struct kmsg_dump_iter *iter)
 	iter->next_seq = prb_next_seq();
 }
 
-/* `<level>[    1.234567] text` and a newline, as the syslog calls give it. */
 static size_t format_record(u64 seq, bool syslog, char *buf, size_t size)
 {
 	static char text[LINE_MAX];
 	struct printk_info info;
 	int n = prb_read(seq, &info, text, sizeof(text));
-	size_t used = 0;
 
-	if (n < 0)
-		return 0;
-	if (syslog)
-		used = scnprintf(buf, size, "<%u>", info.facility << 3 | info.level);
-	return used + scnprintf(buf + used, size - used, "[%5lu.%06lu] %.*s\n", (unsigned long)(info.ts_nsec / 1000000000),
-				(unsigned long)(info.ts_nsec % 1000000000 / 1000), n, text);
+	return n < 0 ? 0 : record_print_text(&info, text, n, syslog, buf, size);
 }
 
 /* One record; false after the last. */
@@ -250,7 +260,7 @@ bool kmsg_dump_get_line(struct kmsg_dump_iter *iter, bool syslog, char *line, si
 /* As many of the newest records before iter->next_seq as fit; the next call gives those before them. */
 bool kmsg_dump_get_buffer(struct kmsg_dump_iter *iter, bool syslog, char *buf, size_t size, size_t *len_out)
 {
-	static char record[LINE_MAX + 64];
+	static char record[4 * LINE_MAX];
 	u64 seq = iter->next_seq, first;
 	size_t total = 0, done = 0;
 
@@ -310,6 +320,57 @@ static int quiet_setup(char *value)
 	return 1;
 }
 __setup("quiet", quiet_setup);
+static int debug_setup(char *value)
+{
+	console_loglevel = 10;
+	return 1;
+}
+__setup("debug", debug_setup);
+static int ignore_loglevel_setup(char *value)
+{
+	ignore_loglevel = true;
+	pr_info("debug: ignoring loglevel setting.\n");
+	return 1;
+}
+early_param("ignore_loglevel", ignore_loglevel_setup);
+
+static int show_bool(struct seq_file *m, void *data)
+{
+	seq_printf(m, "%c\n", *(bool *)data ? 'Y' : 'N');
+	return 0;
+}
+
+static int store_bool(const char *text, size_t n, void *data)
+{
+	if (!*text || !strchr("1yY0nN", *text))
+		return -EINVAL;
+	*(bool *)data = strchr("1yY", *text);
+	return 0;
+}
+
+/* `printk.NAME`, `printk.NAME=y`, and the same in /sys/module/printk/parameters. */
+#define PRINTK_SWITCH(name, variable)                                                                       \
+	static int set_##name(char *value) { return *value ? !store_bool(value, 1, &variable) : (variable = true); } \
+	early_param("printk." #name, set_##name);                                                           \
+	early_param("printk." #name "=", set_##name)
+PRINTK_SWITCH(time, printk_time);
+PRINTK_SWITCH(ignore_loglevel, ignore_loglevel);
+PRINTK_SWITCH(console_no_auto_verbose, printk_console_no_auto_verbose);
+PRINTK_SWITCH(always_kmsg_dump, always_kmsg_dump);
+
+#define PARAMETER(name, variable) { "/sys/module/printk/parameters/" name, 0644, show_bool, store_bool, &variable }
+static const struct text_file parameters[] = {
+	PARAMETER("time", printk_time), PARAMETER("ignore_loglevel", ignore_loglevel),
+	PARAMETER("console_no_auto_verbose", printk_console_no_auto_verbose), PARAMETER("always_kmsg_dump", always_kmsg_dump),
+};
+
+static int printk_files_init(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(parameters); i++)
+		register_text_file(&parameters[i]);
+	return 0;
+}
+fs_initcall(printk_files_init);
 EXPORT_SYMBOL(_printk);
 EXPORT_SYMBOL(kmsg_dump_register);
 EXPORT_SYMBOL(kmsg_dump_unregister);

@@ -53,7 +53,7 @@ static void drop_oldest(void)
 	first_seq++;
 }
 
-void prb_store(int level, u64 ns, u32 caller, const char *text, size_t length)
+void prb_store(struct printk_info *given, const char *text, size_t length)
 {
 	unsigned long id = ((unsigned long)prb->desc_ring.head_id.counter + 1) & DESC_ID_MASK;
 	struct prb_desc *d = desc_of(id);
@@ -76,13 +76,9 @@ void prb_store(int level, u64 ns, u32 caller, const char *text, size_t length)
 		*(unsigned long *)(prb->text_data_ring.data + at) = id;
 	*(unsigned long *)block = id;
 	memcpy(block + sizeof(unsigned long), text, length);
-	memset(info, 0, sizeof(*info));
-	info->seq = next_seq;
-	info->ts_nsec = ns;
-	info->text_len = length;
-	info->level = level;
-	info->flags = LOG_NEWLINE;
-	info->caller_id = caller;
+	given->seq = next_seq;
+	given->text_len = length;
+	*info = *given;
 	d->text_blk_lpos.begin = begin;
 	d->text_blk_lpos.next = next;
 	prb->text_data_ring.head_lpos.counter = next;

@@ -4,6 +4,7 @@
  */
 #include <asm/processor.h>
 #include <asm/stacktrace.h>
+#include <linux/console.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -265,7 +266,7 @@ unsigned long oops_begin(void)
 		arch_spin_lock(&die_lock);
 	die_nest_count++;
 	die_owner = cpu;
-	console_loglevel = 15;
+	console_verbose();
 	bust_spinlocks(1);
 	return flags;
 }

@@ -1,0 +1,49 @@
+/*
+ * Records as text: with level and time for consoles, syslog(2) and dumps; with all they have for /dev/kmsg and
+ * extended consoles. Mirrors record_print_text() and msg_print_ext_*() of Linux kernel/printk/printk.c.
+ */
+#include <linux/kernel.h>
+#include <linux/printk_ringbuffer.h>
+#include "internal.h"
+
+bool printk_time = true;
+
+/* `<level>[    1.234567] text` and a newline, for each line of the record. */
+size_t record_print_text(const struct printk_info *info, const char *text, size_t n, bool syslog, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	for (;;) {
+		size_t part = 0;
+
+		while (part < n && text[part] != '\n')
+			part++;
+		if (syslog)
+			used += scnprintf(buf + used, size - used, "<%u>", info->facility << 3 | info->level);
+		if (printk_time)
+			used += scnprintf(buf + used, size - used, "[%5lu.%06lu] ", (unsigned long)(info->ts_nsec / 1000000000),
+					  (unsigned long)(info->ts_nsec % 1000000000 / 1000));
+		used += scnprintf(buf + used, size - used, "%.*s\n", (int)part, text);
+		if (part >= n)
+			return used;
+		text += part + 1;
+		n -= part + 1;
+	}
+}
+
+/* `level,sequence,microseconds,flag;text`: flag c is a line's continuation; what is not printable is \xHH. */
+size_t record_print_ext(const struct printk_info *info, const char *text, size_t n, char *buf, size_t size)
+{
+	size_t used = scnprintf(buf, size, "%u,%lu,%lu,%c;", info->facility << 3 | info->level, (unsigned long)info->seq,
+				(unsigned long)(info->ts_nsec / 1000), info->flags & LOG_CONT ? 'c' : '-');
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = text[i];
+
+		if (c < ' ' || c >= 127 || c == '\\')
+			used += scnprintf(buf + used, size - used, "\\x%02x", c);
+		else
+			used += scnprintf(buf + used, size - used, "%c", c);
+	}
+	return used + scnprintf(buf + used, size - used, "\n");
+}
