@@ -62,5 +62,12 @@ export {
 } from "./machine/machine.ts";
 export type { Place } from "./machine/places.ts";
 export { busyboxInitramfs, type InitramfsOptions } from "./machine/stock/initramfs.ts";
+export {
+  type Endpoint,
+  type ExtendedHeader,
+  type NetconsoleDatagram,
+  NetconsoleLines,
+} from "./machine/netconsole.ts";
+export { Pstore } from "./machine/pstore.ts";
 export { Notify, type NotifyResult, type PanicNotifier, PanicNotifiers } from "./panic/notifiers.ts";
 export type { CrashReport } from "./report/types.ts";

@@ -101,6 +101,8 @@ export class Core {
   #bytes: Uint8Array<ArrayBuffer>;
   /** Snapshot whose pages the memory differs from by the frames marked dirty. */
   #base: Snapshot | undefined;
+  /** Unix time when guest time was 0. */
+  #startSeconds = START_2024;
   #inputs: Input[] = [];
   /** Inputs to come, by time. */
   #scheduled: Input[] = [];
@@ -153,11 +155,30 @@ export class Core {
 
   /** Power-on: memory and all state lost. */
   reset(): void {
+    this.#startSeconds = this.#options.startSeconds ?? START_2024;
+    this.#reset();
+  }
+
+  /**
+   * The reset line: processors and devices as at power-on, memory stays, and the image is loaded over it. Guest time
+   * and the record of inputs begin anew; the real-time clock goes on.
+   */
+  restart(image: BootImage): void {
+    const kept = [...this.touchedFrames()].map(
+      (frame) => [frame * PAGE, this.readPhysical(BigInt(frame) * BigInt(PAGE), PAGE)] as const,
+    );
+    this.#startSeconds += Number(this.time / 1_000_000_000n);
+    this.#reset();
+    for (const [address, bytes] of kept) this.#writePages(address, bytes);
+    this.start(image);
+  }
+
+  #reset(): void {
     this.#refresh();
     const used = this.#view.getUint32(at.POOL_NEXT, true);
     if (used > at.FRAMES) this.#bytes.fill(0, at.FRAMES, used);
-    const { startSeconds = START_2024, serialPorts = 2 } = this.#options;
-    this.#exports.reset(this.ramBytes / MIB, this.cpus, startSeconds, serialPorts);
+    const { serialPorts = 2 } = this.#options;
+    this.#exports.reset(this.ramBytes / MIB, this.cpus, this.#startSeconds, serialPorts);
     if (this.#options.ignoreTopByte) this.#view.setUint32(at.OPTIONS, at.OPTION_IGNORE_TOP_BYTE, true);
     this.#base = undefined;
     this.#inputs = [];
@@ -690,6 +711,7 @@ export class Core {
     const snapshot = this.snapshot();
     const child = await Core.create({ ...this.#options, ramBytes: this.ramBytes, wasm: this.#wasm });
     child.restore(snapshot);
+    child.#startSeconds = this.#startSeconds;
     return child;
   }
 

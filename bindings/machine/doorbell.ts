@@ -4,6 +4,7 @@
  * `length` bytes at +64. docs/doorbell.md has the table of commands.
  */
 import type { Core } from "../core/core.ts";
+import { type NetconsoleDatagram, readDatagram } from "./netconsole.ts";
 
 const HELLO = 1;
 const READY = 2;
@@ -41,7 +42,7 @@ export interface DoorbellHandlers {
   ready(): void;
   /** A panic notifier's turn; its NOTIFY_* value. */
   panicNotify(id: number, event: number, message: string): number | Promise<number>;
-  netconsole(datagram: Uint8Array): void;
+  netconsole(datagram: NetconsoleDatagram): void;
   /** Words for the crash kernel's makedumpfile; empty leaves them to the guest. */
   dumpOptions(): string;
   /** The crash kernel's makedumpfile has ended with this status. */
@@ -68,6 +69,12 @@ export class Doorbell {
       this.#queue.push({ command, args, bytes, sequence });
       this.#core.signalDoorbell(true);
     });
+  }
+
+  /** The guest starts anew: nobody will fetch or answer what was asked of it. */
+  forget(): void {
+    this.#queue.length = 0;
+    this.#waiting.clear();
   }
 
   /** Serves one ring. The guest stands still until this is done. */
@@ -99,9 +106,12 @@ export class Doorbell {
         this.#waiting.delete(sequence);
         return 0;
       }
-      case NETCONSOLE:
-        this.#handlers.netconsole(this.#page(address)?.bytes ?? new Uint8Array(0));
+      case NETCONSOLE: {
+        const page = this.#page(address);
+        if (page === undefined) return UNKNOWN;
+        this.#handlers.netconsole(readDatagram(page.args, page.bytes));
         return 0;
+      }
       case DUMP_OPTIONS:
         return this.#reply(address, new TextEncoder().encode(this.#handlers.dumpOptions()));
       case DUMPED:

@@ -31,7 +31,9 @@ import { Emitter } from "./events.ts";
 import { KernelFiles } from "./kernel_files.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
 import { type BootProtocol, loadKernel, unpackKernel } from "./loaders/kernel.ts";
+import type { NetconsoleDatagram } from "./netconsole.ts";
 import { type Place, resolvePlace } from "./places.ts";
+import { Pstore, pstoreParameters } from "./pstore.ts";
 import { stockWords } from "./stock/command_line.ts";
 import { hasShells } from "./stock/initramfs.ts";
 import { Stops } from "./stops.ts";
@@ -79,6 +81,11 @@ export interface BootOptions {
    * in memory, where the crash kernel puts its dump; otherwise there is none.
    */
   readonly disk?: Disk;
+  /**
+   * Messages outlive the kernel: adds the `memmap=` and `ramoops.` parameters of a zone of 1 MiB, which
+   * `machine.pstore` reads. Default false.
+   */
+  readonly pstore?: boolean;
   /** Kernel pointers may carry a tag in their top byte (see CoreOptions). */
   readonly ignoreTopByte?: boolean;
   /** Unix time in seconds of the real-time clock at power-on. */
@@ -92,6 +99,8 @@ export interface BootOptions {
   readonly onConsole?: (line: string) => void;
   /** The same for raw console output. */
   readonly onOutput?: (bytes: Uint8Array) => void;
+  /** The same for netconsole datagrams. */
+  readonly onNetconsole?: (datagram: NetconsoleDatagram) => void;
 }
 
 /** What a machine tells of; `machine.on(name, listener)`. A report comes when its last line has been printed. */
@@ -112,8 +121,8 @@ export interface MachineEvents {
   stopped: Exit;
   /** Bytes that the guest wrote to port E9h, the debug console. */
   debug: Uint8Array;
-  /** A netconsole datagram. */
-  netconsole: Uint8Array;
+  /** A netconsole datagram (boot parameter `netconsole=`). */
+  netconsole: NetconsoleDatagram;
 }
 
 /** What a command in the guest's shell came to. */
@@ -199,6 +208,9 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   #dumped: number | undefined;
   /** Kernels that have come up: two when one has jumped into another. */
   #kernels = 0;
+  /** How the guest shows that it is up; undefined for a kernel that is not known. */
+  #sign: "ready" | "shells" | "line" | undefined;
+  #commandLine = "";
 
   private constructor(core: Core, image: BootImage, files: KernelFiles, disk: Disk | undefined) {
     super();
@@ -248,7 +260,15 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     const kernel = unpackKernel(options.kernel ?? (await loadGuest("vmlinux")));
     const stock = own ? [] : stockWords(kernel);
     const initrd = options.initrd ?? (own ? await loadGuest("initramfs.cpio") : undefined);
-    const commandLine = ["console=ttyS0", "panic=0", ...stock, options.cmdline ?? ""].join(" ").trim();
+    const commandLine = [
+      "console=ttyS0",
+      "panic=0",
+      ...(options.pstore === true ? [pstoreParameters(ramBytes, initrd?.length ?? 0)] : []),
+      ...stock,
+      options.cmdline ?? "",
+    ]
+      .join(" ")
+      .trim();
     const cpus = options.cpus ?? 1;
     const image = loadKernel({ kernel, initrd, commandLine, ramBytes, cpus }, options.protocol);
     const { startSeconds, ignoreTopByte = false } = options;
@@ -269,21 +289,23 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       new KernelFiles(kernel, { own, stock: stock.length > 0, symbols, modules }),
       disk,
     );
+    machine.#commandLine = commandLine;
+    machine.#sign = own ? "ready" : stock.length === 0 ? undefined : hasShells(initrd) ? "shells" : "line";
     if (options.onConsole !== undefined) machine.on("console", options.onConsole);
     if (options.onOutput !== undefined) machine.on("output", options.onOutput);
-    const limits = { budget: 5e9, ...options };
-    if (own) await machine.#pump(() => machine.#ready, limits, "user space to come up");
-    else if (stock.length > 0 && hasShells(initrd)) {
-      await machine.#pump(() => machine.#shellSpoke, limits, "the initramfs's shells to come up");
-    } else if (stock.length > 0) {
-      await machine.#pump(() => machine.#lines.length > 0, limits, "the kernel's first line");
-    }
+    if (options.onNetconsole !== undefined) machine.on("netconsole", options.onNetconsole);
+    await machine.#untilUp(options);
     return machine;
   }
 
   /** How the kernel was entered. */
   get protocol(): BootImage["protocol"] {
     return this.#image.protocol;
+  }
+
+  /** Messages that outlive the kernel (`boot({ pstore: true })`). */
+  get pstore(): Pstore {
+    return new Pstore(this.core, this.#commandLine);
   }
 
   /** Symbols of the kernel that was booted. Throws `bad-kernel` when its file is not ELF. */
@@ -430,6 +452,46 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   }
 
   /**
+   * The reset button: processors and devices start anew, kernel and initrd are loaded again at their places, all other
+   * memory stays as it is, and with it what pstore keeps. What the guest was told before, panic notifiers for one, is
+   * forgotten; console text and reports so far are not. Default budget 5e9.
+   */
+  async reboot(limits: RunLimits = {}): Promise<void> {
+    checkAborted(limits.signal, "to reboot");
+    {
+      using _held = this.#hold();
+      this.#drain();
+      this.#flushReports();
+      this.core.restart(this.#image);
+      this.core.attachBlock(this.#disk?.sectors ?? 0n);
+      this.#kernels = 0;
+      this.#dumped = undefined;
+      this.#doorbell.forget();
+      this.#decoder = new TextDecoder();
+      this.#execDecoder = new TextDecoder();
+      this.#line = "";
+      this.#ready = false;
+      this.#shellSpoke = false;
+      this.#stopped = undefined;
+      this.#panicked = undefined;
+    }
+    await this.#untilUp(limits);
+  }
+
+  async #untilUp(given: RunLimits): Promise<void> {
+    const limits = { budget: 5e9, ...given };
+    const before = this.#lines.length;
+    switch (this.#sign) {
+      case "ready":
+        return this.#pump(() => this.#ready, limits, "user space to come up");
+      case "shells":
+        return this.#pump(() => this.#shellSpoke, limits, "the initramfs's shells to come up");
+      case "line":
+        return this.#pump(() => this.#lines.length > before, limits, "the kernel's first line");
+    }
+  }
+
+  /**
    * Lets the machine run by itself. Ends when it stops, panics or has used the budget; after a panic what follows
    * it runs: a crash kernel, the wait before a reboot.
    */
@@ -480,6 +542,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     const child = new Machine(await this.core.fork(), this.#image, this.#files, this.#disk?.fork?.());
     child.#ready = this.#ready;
     child.#kernels = this.#kernels;
+    child.#sign = this.#sign;
+    child.#commandLine = this.#commandLine;
     child.#execNumber = this.#execNumber;
     return child;
   }

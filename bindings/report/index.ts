@@ -12,6 +12,7 @@ export {
   type Violation,
 } from "./grammar/check.ts";
 export { parseReports, ReportStream } from "./parse.ts";
+export { type PstoreRecord, type RamoopsLayout, readRamoops } from "./ramoops.ts";
 export { type PlaceDecoder, withSourceLines } from "./source_lines.ts";
 export { parseTaint, TAINT_FLAGS, taintOfNumber } from "./taint.ts";
 export * from "./types.ts";

@@ -169,6 +169,7 @@ noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *
 	}
 	t->active_mm = t->mm ? t->mm : &init_mm;
 	t->flags = (t->flags & ~(PF_KTHREAD | PF_IDLE | PF_WQ_WORKER | PF_NO_SETAFFINITY)) | (regs ? 0 : PF_KTHREAD);
+	t->make_it_fail = current->make_it_fail;
 	t->lock_depth = -1;
 	t->rt_priority = 0;
 	t->nvcsw = t->nivcsw = t->last_switch_count = t->last_switch_time = 0;

@@ -45,9 +45,17 @@ static unsigned int percent(struct fault_attr *attr)
 
 noinline bool should_fail(struct fault_attr *attr, ssize_t size)
 {
+	bool in_task = !in_interrupt() || attr->any_context;
+
+	if (in_task && current->fail_nth) { /* /proc/PID/fail-nth: exactly that call */
+		if (--current->fail_nth)
+			return false;
+		fail_dump(attr);
+		return true;
+	}
 	if (!attr->probability || !attr->times.counter)
 		return false;
-	if (attr->task_filter && !current->make_it_fail)
+	if (attr->task_filter && !(in_task && current->make_it_fail))
 		return false;
 	if (attr->space.counter > size) {
 		attr->space.counter -= size;

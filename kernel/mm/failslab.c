@@ -1,5 +1,6 @@
 /* kmalloc() and kmem_cache_alloc() that fail: /sys/kernel/debug/failslab and `failslab=`. Mirrors Linux mm/failslab.c. */
 #include <linux/debugfs.h>
+#include <linux/error-injection.h>
 #include <linux/fault-inject.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -9,9 +10,9 @@ static struct { struct fault_attr attr; bool ignore_gfp_reclaim, cache_filter; }
 };
 
 /* Allocations that may wait are spared by default, as in Linux; nearly all here may. */
-noinline bool should_failslab(struct kmem_cache *s, gfp_t gfp)
+noinline __error_injectable bool should_failslab(struct kmem_cache *s, gfp_t gfp)
 {
-	if (likely(!failslab.attr.probability) || gfp & __GFP_NOFAIL)
+	if (likely(!failslab.attr.probability && !current->fail_nth) || gfp & __GFP_NOFAIL)
 		return false;
 	if (failslab.ignore_gfp_reclaim && gfp & __GFP_DIRECT_RECLAIM)
 		return false;
@@ -19,6 +20,8 @@ noinline bool should_failslab(struct kmem_cache *s, gfp_t gfp)
 		return false;
 	return should_fail(&failslab.attr, s->object_size);
 }
+
+ALLOW_ERROR_INJECTION(should_failslab, TRUE);
 
 static int setup_failslab(char *value)
 {

@@ -117,8 +117,12 @@ function furthestViolation(reading: Reading, numbers: readonly number[]): Violat
   };
 }
 
-/** printk's stamp, `[%5lu.%06lu] `, with a caller behind it when CONFIG_PRINTK_CALLER is set. */
-const STAMP = /^(<\d+>)?\[(?:(?=[ \d]{5}\.) *|\d)\d+\.\d{6}\](?:\[ *[TC]\d+\])? /;
+/**
+ * printk's stamp, `[%5lu.%06lu] `, with a caller behind it when CONFIG_PRINTK_CALLER is set; or what /dev/kmsg and
+ * extended netconsole have instead.
+ */
+const STAMP =
+  /^(?:(<\d+>)?\[(?:(?=[ \d]{5}\.) *|\d)\d+\.\d{6}\](?:\[ *[TC]\d+\])? |\d{1,5},\d{1,20},\d{1,20},[-c](?:,caller=[TC]\d+)?;)/;
 const LIKE_A_STAMP = /^(?:<\d+>)?\[ *\d+\.\d+\]/;
 /** A user program's line that had no newline yet, in front of a stamp. */
 const GLUED = /^(?!<\d+>\[)[^[]*(?:\[(?![ \d]{4}\d\.\d{6}\] )[^[]*)*(?=\[[ \d]{4}\d\.\d{6}\] )/;

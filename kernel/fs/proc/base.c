@@ -68,8 +68,57 @@ static int show_maps(struct seq_file *m, void *data)
 	return 0;
 }
 
-static const struct { const char *name; int (*show)(struct seq_file *m, void *data); } pid_entries[] = {
-	{ "stat", show_stat }, { "status", show_status }, { "comm", show_comm }, { "maps", show_maps },
+static int show_make_it_fail(struct seq_file *m, void *data)
+{
+	struct task_struct *t = task_of(data);
+
+	if (!t)
+		return -ESRCH;
+	seq_printf(m, "%d\n", t->make_it_fail);
+	return 0;
+}
+
+static int show_fail_nth(struct seq_file *m, void *data)
+{
+	struct task_struct *t = task_of(data);
+
+	if (!t)
+		return -ESRCH;
+	seq_printf(m, "%u\n", t->fail_nth);
+	return 0;
+}
+
+static int store_make_it_fail(const char *text, size_t n, void *data)
+{
+	struct task_struct *t = task_of(data);
+	char *end;
+	long value = simple_strtol(text, &end, 0);
+
+	if (!t)
+		return -ESRCH;
+	if (end == text || (*end && *end != '\n') || value < 0 || value > 1)
+		return -EINVAL;
+	t->make_it_fail = value;
+	return 0;
+}
+
+static int store_fail_nth(const char *text, size_t n, void *data)
+{
+	struct task_struct *t = task_of(data);
+	char *end;
+	long value = simple_strtol(text, &end, 0);
+
+	if (!t)
+		return -ESRCH;
+	if (end == text || (*end && *end != '\n') || value < 0 || value > 0x7fffffff)
+		return -EINVAL;
+	t->fail_nth = value;
+	return 0;
+}
+
+static const struct { const char *name; int (*show)(struct seq_file *m, void *data); int (*store)(const char *text, size_t n, void *data); } pid_entries[] = {
+	{ "stat", show_stat, NULL }, { "status", show_status, NULL }, { "comm", show_comm, NULL }, { "maps", show_maps, NULL },
+	{ "make-it-fail", show_make_it_fail, store_make_it_fail }, { "fail-nth", show_fail_nth, store_fail_nth },
 };
 
 /* The files of one task; the descriptions live as long as the directory, in one allocation. */
@@ -90,7 +139,7 @@ static void add_task(struct dentry *proc, struct task_struct *t)
 	dir->d_inode->i_private = files;
 	for (size_t i = 0; i < ARRAY_SIZE(pid_entries); i++) {
 		snprintf(paths[i], sizeof(paths[i]), "%s/%s", path, pid_entries[i].name);
-		files[i] = (struct text_file){ paths[i], 0444, pid_entries[i].show, NULL, (void *)(long)t->pid };
+		files[i] = (struct text_file){ paths[i], pid_entries[i].store ? 0644 : 0444, pid_entries[i].show, pid_entries[i].store, (void *)(long)t->pid };
 		register_text_file(&files[i]);
 	}
 }

@@ -55,7 +55,7 @@ static void dump_pagetable(unsigned long address)
 	for (int level = 0; level < 5; level++) {
 		if (level != 1)
 			entry = table[address >> shifts[level] & 511];
-		pr_cont("%s %lx%s", names[level], entry, level == 4 ? "" : " ");
+		printk("%s%s %lx%s", level ? KERN_CONT : KERN_INFO, names[level], entry, level == 4 ? "" : " ");
 		if (!(entry & _PAGE_PRESENT) && level != 0)
 			break;
 		if (level == 4 || (level > 1 && (entry & _PAGE_PSE)))
