@@ -60,14 +60,14 @@ export {
   type RunLimits,
   type RunProgress,
 } from "./machine/machine.ts";
-export type { Place } from "./machine/places.ts";
-export { busyboxInitramfs, type InitramfsOptions } from "./machine/stock/initramfs.ts";
 export {
   type Endpoint,
   type ExtendedHeader,
   type NetconsoleDatagram,
   NetconsoleLines,
 } from "./machine/netconsole.ts";
+export type { Place } from "./machine/places.ts";
 export { Pstore } from "./machine/pstore.ts";
+export { busyboxInitramfs, type InitramfsOptions } from "./machine/stock/initramfs.ts";
 export { Notify, type NotifyResult, type PanicNotifier, PanicNotifiers } from "./panic/notifiers.ts";
 export type { CrashReport } from "./report/types.ts";

@@ -78,7 +78,7 @@ describe("everything long", () => {
     const steps: RunProgress[] = [];
     await using fresh = await boot({ onProgress: (step) => steps.push(step) });
     const booting = steps.splice(0);
-    expect(booting.length).toBeGreaterThan(2);
+    expect(booting.length).toBeGreaterThan(0);
     expect(booting.every(({ total }) => total === 5e9)).toBe(true);
     await fresh.exec("i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done", {
       budget: 50_000_000_000,
