@@ -1,7 +1,7 @@
 /** The rarer integer instructions: multiplication and division, bits, exchanges, flags, strings by element. */
 import { CPL, FLAGS, GPR, RIP, SIGNAL, SIGNAL_EVENT } from "../layout";
 import { attendFlags } from "../machine/attention";
-import { canWrite, hostForRead, hostForWrite, read, write } from "../mmu/memory";
+import { canWrite, forgetLeftRam, hostForRead, hostForWrite, leftRam, read, write } from "../mmu/memory";
 import { effectiveAddress, linear } from "./address";
 import {
   alu,
@@ -398,10 +398,13 @@ function enter<T>(r: u32): void {
 }
 
 /**
- * Elements a repeated string instruction does before it lets events in: it then starts over where it is. Counted
- * alike whether they go in bulk or one by one, because that depends on what is cached.
+ * Elements a repeated string instruction does before it lets events in: it then starts over where it is, and counts
+ * as one more instruction, so that a budget bounds the work. Counted alike whether they go in bulk or one by one,
+ * because that depends on what is cached.
  */
-const BURST: u64 = 65536;
+const BURST: u64 = 1024;
+/** The same for those that never go in bulk. Beyond RAM it is one. */
+const SHORT_BURST: u64 = 128;
 
 function stringOperation<T>(r: u32): void {
   const kind = recId(r);
@@ -416,11 +419,14 @@ function stringOperation<T>(r: u32): void {
     if ((gpr(RCX) & mask) == 0) return;
   }
   // A single step is one element.
-  let room: u64 = (load<u64>(FLAGS) & FLAG_TF) != 0 ? 1 : BURST;
+  const isBulk = step == sizeof<T>() && (kind == id.MOVS || kind == id.STOS);
+  const burst = isBulk ? BURST : SHORT_BURST;
+  forgetLeftRam();
+  let room: u64 = (load<u64>(FLAGS) & FLAG_TF) != 0 ? 1 : burst;
   while (true) {
     const si = gpr(RSI) & mask,
       di = gpr(RDI) & mask;
-    if (rep != 0 && step == sizeof<T>() && (kind == id.MOVS || kind == id.STOS)) {
+    if (rep != 0 && isBulk) {
       const done = bulk<T>(kind, segment, si, di, mask, room);
       if (done != 0) {
         const count = (gpr(RCX) & mask) - done;
@@ -472,7 +478,7 @@ function stringOperation<T>(r: u32): void {
     setCounter(RCX, left, mask);
     if (left == 0) return;
     if ((kind == id.CMPS || kind == id.SCAS) && isEqual() != (rep == 0xf3)) return;
-    if (--room == 0 || (load<u32>(SIGNAL) & SIGNAL_EVENT) != 0) break;
+    if (--room == 0 || leftRam || (load<u32>(SIGNAL) & SIGNAL_EVENT) != 0) break;
   }
   store<u64>(RIP, rip() - load<u8>(r, 2)); // more to do: the same instruction again
 }

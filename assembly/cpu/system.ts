@@ -46,6 +46,7 @@ import {
   systemWrite,
   write,
 } from "../mmu/memory";
+import { physicalRead64 } from "../mmu/physical";
 import { effectiveAddress, effectiveOffset, linear } from "./address";
 import { cpuid } from "./cpuid";
 import { DR6_BD, DR7_GD, raiseDebug, watchPort } from "./debug";
@@ -641,6 +642,24 @@ function group7(r: u32): void {
   raiseUd();
 }
 
+/** Changing these in CR4 loads the PDPTEs again (SDM 3A 4.4.1). */
+const PDPTE_RELOAD: u64 = s.CR4_PSE | s.CR4_PAE | s.CR4_PGE | s.CR4_SMEP;
+/** Bits 1, 2, 5 to 8 and those beyond physical addresses of 40 bits. */
+const PDPTE_RESERVED: u64 = 0xffffff00000001e6;
+
+/** PAE paging outside long mode. */
+function usesPdptes(cr0: u64, cr4: u64): bool {
+  return (cr0 & s.CR0_PG) != 0 && (cr4 & s.CR4_PAE) != 0 && !s.inLongMode();
+}
+/** Whether the four page-directory-pointer entries that a CR3 names can be loaded. */
+function arePdptesValid(cr3: u64): bool {
+  for (let n: u64 = 0; n < 4; n++) {
+    const entry = physicalRead64((cr3 & 0xffffffe0) + n * 8);
+    if ((entry & 1) != 0 && (entry & PDPTE_RESERVED) != 0) return false;
+  }
+  return true;
+}
+
 function setCr0(value: u64): void {
   const old = s.cr0();
   const next = (value & CR0_VALID) | 0x10;
@@ -650,6 +669,9 @@ function setCr0(value: u64): void {
     value >> 32 != 0
   )
     return raiseGp0();
+  if ((next & ~old & s.CR0_PG) != 0 && (s.efer() & s.EFER_LME) == 0) {
+    if (usesPdptes(next, s.cr4()) && !arePdptesValid(load<u64>(CR3))) return raiseGp0();
+  }
   if ((next & s.CR0_PG) != 0 && (old & s.CR0_PG) == 0 && (s.efer() & s.EFER_LME) != 0) {
     if ((s.cr4() & s.CR4_PAE) == 0 || (s.attributes(s.CS) & ATTR_L) != 0) return raiseGp0();
     store<u64>(EFER, s.efer() | s.EFER_LMA);
@@ -686,6 +708,7 @@ function moveControl(r: u32): void {
       // Bit 63 allows translations of other address spaces to stay; they may as well go.
       if ((s.cr4() & s.CR4_PCIDE) != 0) value &= 0x7fffffffffffffff;
       if (s.inLongMode() && value >> 40 != 0) return raiseGp0();
+      if (usesPdptes(s.cr0(), s.cr4()) && !arePdptesValid(value)) return raiseGp0();
       store<u64>(CR3, value);
       if ((s.cr4() & s.CR4_PGE) != 0) flushTlbNonGlobal();
       else flushTlb();
@@ -693,6 +716,12 @@ function moveControl(r: u32): void {
     case 4:
       if ((value & ~CR4_VALID) != 0 || (s.inLongMode() && (value & s.CR4_PAE) == 0)) return raiseGp0();
       if ((value & ~s.cr4() & s.CR4_PCIDE) != 0 && (!s.inLongMode() || (load<u64>(CR3) & 0xfff) != 0))
+        return raiseGp0();
+      if (
+        usesPdptes(s.cr0(), value) &&
+        ((value ^ s.cr4()) & PDPTE_RELOAD) != 0 &&
+        !arePdptesValid(load<u64>(CR3))
+      )
         return raiseGp0();
       store<u64>(CR4, value);
       flushTlb();

@@ -73,11 +73,11 @@ export function cpusReset(cpus: u32): void {
     store<u32>(TLB_BASE, tlbOf(cpu));
     store<u32>(FETCH_BASE, fetchTlbOf(cpu));
     store<u64>(PAT, 0x0007040600070406);
-    store<u64>(MISC_ENABLE, FAST_STRINGS);
     store<u64>(MTRR_DEF, MTRR_ENABLED_WRITE_BACK);
     store<u32>(FCW, 0x37f);
     store<u32>(MXCSR, 0x1f80);
     store<u64>(XCR0, 1);
+    store<u64>(MISC_ENABLE, FAST_STRINGS);
     initialise();
     store<u32>(ACTIVITY, cpu == 0 ? RUNNING : WAITS_FOR_SIPI);
     if (cpu != 0) memory.copy(PARKED + cpu * CPU_SIZE, CPU, CPU_SIZE);
@@ -208,6 +208,10 @@ export function takeInit(): void {
   const vector = load<i32>(SIPI_VECTOR);
   if (load<u32>(ACTIVITY) != WAITS_FOR_SIPI || vector < 0) return;
   store<i32>(SIPI_VECTOR, -1);
+  // What came while it waited is lost.
+  store<u32>(NMI_PENDING, 0);
+  store<u32>(MC_PENDING, 0);
+  store<u32>(INJECTED, 0);
   setSegment(1, (<u32>vector) << 8, 0x9b, (<u64>(<u32>vector)) << 12, 0xffff);
   store<u64>(RIP, 0);
   store<u32>(ACTIVITY, RUNNING);

@@ -44,7 +44,7 @@ import {
   NO_EXIT,
   requestExit,
 } from "./attention";
-import { RUNNING, someoneInterruptible, takeInit, takeTurn } from "./cpus";
+import { RUNNING, someoneInterruptible, takeInit, takeTurn, WAITS_FOR_SIPI } from "./cpus";
 import { NO_DEADLINE, nextDeadline, runDueEvents } from "./events";
 import { branch, breakpointSkipped, skipsBreakpoint, stopsBefore, takeHostBreak } from "./instruments";
 import { slice } from "./slice";
@@ -149,6 +149,7 @@ function isString(handler: u32): bool {
 
 /** Delivers a machine check, an NMI or an interrupt that the CPU can take now. */
 function takeInterrupt(): bool {
+  if (load<u32>(ACTIVITY) == WAITS_FOR_SIPI) return false;
   if (load<u32>(MC_PENDING) != 0) {
     store<u32>(MC_PENDING, 0);
     store<u32>(ACTIVITY, RUNNING);

@@ -202,7 +202,9 @@ function checkAddress(from: u64, address: u64, size: u32, isWrite: bool): bool {
       return false;
     }
   } else if ((from & LIMITED) != 0 && !checkSegment(from, size, isWrite)) return false;
-  if (load<u32>(CPL) == 3 && (size & (size - 1)) == 0 && size <= 8 && (address & (size - 1)) != 0) {
+  // 80-bit operands are to be aligned as 64-bit ones are (SDM 3A table 6-7).
+  const unit = size == 10 ? 8 : size;
+  if (load<u32>(CPL) == 3 && (unit & (unit - 1)) == 0 && unit <= 8 && (address & (unit - 1)) != 0) {
     if ((load<u64>(FLAGS) & FLAG_AC) != 0 && (cr0() & CR0_AM) != 0) {
       raise(AC, 0);
       return false;
@@ -334,11 +336,18 @@ export function systemWrite<T>(address: u64, value: T): void {
   }
 }
 
+/** An access has gone beyond RAM since a string instruction asked: there each element takes long. */
+export let leftRam: bool = false;
+export function forgetLeftRam(): void {
+  leftRam = false;
+}
+
 export function readPhysical(physical: u64, size: u32, to: u32): bool {
   if (isRam(physical)) {
     memory.copy(to, frameOf(physical) + (<u32>physical & 0xfff), size);
     return true;
   }
+  leftRam = true;
   if (isMmio(physical) && size <= 8) store<u64>(to, mmioRead(physical, size));
   else memory.fill(to, 0xff, size);
   return true;
@@ -351,6 +360,7 @@ export function writePhysical(physical: u64, size: u32, from: u32): void {
     markDirty(physical);
     return;
   }
+  leftRam = true;
   if (isMmio(physical) && size <= 8) {
     let value = load<u64>(from);
     if (size < 8) value &= ((<u64>1) << (size * 8)) - 1;

@@ -9,6 +9,7 @@ import { corpusCommand } from "./corpus.ts";
 import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
 import { disCommand } from "./dis.ts";
+import { fuzzCommand } from "./fuzz.ts";
 import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
 import { parseCommand } from "./parse.ts";
 import { compareCommand, decodecodeCommand } from "./report.ts";
@@ -50,6 +51,7 @@ const commands: readonly Command[] = [
   disCommand(),
   analyzeCommand(),
   vectorsCommand(),
+  fuzzCommand(),
 ];
 for (const command of commands) {
   program.addCommand(command.exitOverride().showHelpAfterError());

@@ -258,6 +258,17 @@ export class Core {
     return this.#view.getUint32(at.ACTIVE, true);
   }
 
+  /** Instructions that all CPUs have retired since power-on. */
+  get instructions(): bigint {
+    const active = this.#view.getUint32(at.ACTIVE, true);
+    let sum = 0n;
+    for (let cpu = 0; cpu < this.cpus; cpu++) {
+      const block = cpu === active ? at.CPU : at.PARKED + cpu * at.CPU_SIZE;
+      sum += this.#view.getBigUint64(block + (at.RETIRED - at.CPU), true);
+    }
+    return sum;
+  }
+
   /** Registers of a CPU; by default of the one that ran last. */
   registers(which?: number): Registers {
     const active = this.#view.getUint32(at.ACTIVE, true);

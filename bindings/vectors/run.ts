@@ -98,7 +98,7 @@ export class VectorRunner {
       const exit = this.#core.run(1);
       const { rip, rcx, cpl } = this.#core.registers();
       if (exit.kind !== "budget" || cpl === 0) return exit.kind;
-      if (rip !== before.rip || before.rcx - rcx < 0x800n) return exit.kind;
+      if (rip !== before.rip || before.rcx - rcx < 0x80n) return exit.kind;
     }
   }
 

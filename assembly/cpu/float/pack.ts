@@ -179,6 +179,8 @@ export function pack80To(bits: u32): void {
     exp += BIAS_ADJUST;
     roundOff(drop);
     if (exp < -16382) {
+      // Too small even so, which only FSCALE can be: zero.
+      raiseFlags(PE);
       x80Sig = 0;
       return;
     }
@@ -186,7 +188,7 @@ export function pack80To(bits: u32): void {
   if (exp > 16383) {
     raiseFlags(OE);
     if ((masks & OE) != 0 || exp - BIAS_ADJUST > 16383) {
-      if ((masks & OE) != 0) raiseFlags(PE);
+      raiseFlags(PE);
       const keep = overflowsToFinite() && (masks & OE) != 0;
       setRoundedUp(!keep);
       x80Exp |= keep ? 0x7ffe : 0x7fff;
