@@ -149,8 +149,6 @@ export function writeMsr(msr: u32, value: u64): bool {
     case 0x6e0:
       writeTscDeadline(value);
       return true;
-    case 0x140: // MISC_FEATURES_ENABLES: none offered
-      return value == 0;
     case 0x8b:
     case 0x140: // MISC_FEATURES_ENABLES: Linux clears it on every Intel processor
     case 0x1d9:

@@ -77,6 +77,22 @@ describe("start-up", () => {
   });
 });
 
+describe("a CPU that waits for its start-up message", () => {
+  test("loses NMIs and machine checks", async () => {
+    const wait = [0xb9, ...u32(30_000), 0xe2, 0xfe];
+    const code = [...wait, ...startOthers, ...wait, HLT];
+    const core = await ring0(code, {}, { cpus: 2, pieces: trampoline(PARK) });
+    core.nmi(1);
+    core.machineCheck(1, { status: 1n << 61n });
+    core.raiseVector(1, 0x30);
+    expect(core.run(1000).kind).toBe("budget");
+    expect(core.registers(1).rip).toBe(0xfff0n);
+    expect(core.run(1_000_000).kind).toBe("halted");
+    expect(core.registers(1).rip).toBe(BigInt(PARK.length));
+    expect(core.exceptionCount).toBe(0);
+  });
+});
+
 describe("turns", () => {
   test("CPUs that run all get the same share", async () => {
     const core = await ring0([...startOthers, 0xeb, 0xfe], {}, { cpus: 4, pieces: trampoline(COUNT) });
