@@ -1,7 +1,7 @@
 /**
  * npm run bench -- [--quick] [--no-peers] [--out FILE] [NAME...]
  *
- * NAME is a part (programs, state, start, size, stock) or a guest program (alu, fib, ...); without one everything runs.
+ * NAME is a part (crashes, programs, state, start, size, stock) or a guest program (alu, fib, ...); without one everything runs.
  * The result goes to bench/results/ as JSON. bench/README.md says how to read it.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -10,12 +10,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { coreSize, machineFacts } from "./facts.ts";
 import { buildGuest } from "./guest/build.ts";
+import { runCrashes } from "./suites/crashes.ts";
 import { type ProgramsResult, runPrograms } from "./suites/programs.ts";
 import { runStart } from "./suites/start.ts";
 import { runState } from "./suites/state.ts";
 import { runStock } from "./suites/stock.ts";
 
-const PARTS = ["programs", "state", "start", "size", "stock"] as const;
+const PARTS = ["crashes", "programs", "state", "start", "size", "stock"] as const;
 type Part = (typeof PARTS)[number];
 const PROGRAMS: readonly string[] =
   "alu sieve memloop memrep chase qsort crc32 fib vm sha256 mix xpage pfault int80 pio syscall".split(" ");
@@ -97,6 +98,15 @@ console.log(
 );
 buildGuest();
 const report: Record<string, unknown> = { schema: 1, machine, quick };
+if (wants("crashes")) {
+  const crashes = await runCrashes(quick);
+  report["crashes"] = crashes;
+  console.log(
+    `crashes a second on one core: ${number(crashes.perSecond, 0)} (median ${number(crashes.medianPerSecond, 0)}; ` +
+      `a fork for each: ${number(crashes.forksPerSecond, 0)})\n` +
+      `boot to the prompt: CPU ${number(crashes.bootMs, 0)} ms (the first ${number(crashes.firstBootMs, 0)} ms)`,
+  );
+}
 if (wants("size")) {
   const size = coreSize();
   report["core"] = size;

@@ -4,6 +4,7 @@ export { Core } from "./core/core.ts";
 export type { FpuState } from "./core/fpu.ts";
 export type { Action, Input, LineFault, MachineCheck, RegisterName } from "./core/input.ts";
 export type { BranchHook, InstructionHook, Instruments, Watchpoint } from "./core/instruments.ts";
+export type { Mapping } from "./core/page_walk.ts";
 export type {
   GeneralRegister,
   Registers,
@@ -50,6 +51,7 @@ export {
   type SysrqKey,
 } from "./faults/names.ts";
 export { type Disk, SparseDisk } from "./machine/disk.ts";
+export type { BootProtocol } from "./machine/loaders/kernel.ts";
 export {
   type BootOptions,
   boot,

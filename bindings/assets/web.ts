@@ -1,7 +1,17 @@
-/** Where crashlab's built parts lie when it runs in a browser or worker: fetched from `build/` beside `dist/`. */
+/**
+ * Where crashlab's built parts lie when it runs in a browser or worker: fetched from `build/` beside `dist/`. Each is
+ * named in a whole `new URL("...", import.meta.url)`, which is what bundlers look for: they copy the file and put its
+ * new address there.
+ */
 import { CrashlabError } from "../error.ts";
 
-const BUILD = new URL("../../build/", import.meta.url);
+const PARTS: { readonly [name: string]: URL } = {
+  "core.wasm": new URL("../../build/core.wasm", import.meta.url),
+  vmlinux: new URL("../../build/guest/vmlinux", import.meta.url),
+  "initramfs.cpio": new URL("../../build/guest/initramfs.cpio", import.meta.url),
+  "modules/mydriver.ko": new URL("../../build/guest/modules/mydriver.ko", import.meta.url),
+  "modules/labcrash.ko": new URL("../../build/guest/modules/labcrash.ko", import.meta.url),
+};
 
 /** The compiled machine, `build/core.wasm`. */
 export function loadCore(): Promise<Uint8Array<ArrayBuffer>> {
@@ -10,11 +20,17 @@ export function loadCore(): Promise<Uint8Array<ArrayBuffer>> {
 
 /** A part of the embedded guest: "vmlinux", "initramfs.cpio", "modules/mydriver.ko". */
 export function loadGuest(name: string): Promise<Uint8Array<ArrayBuffer>> {
-  return load(`guest/${name}`);
+  return load(name);
 }
 
-async function load(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const url = new URL(path, BUILD);
+async function load(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const url = Object.hasOwn(PARTS, name) ? PARTS[name] : undefined;
+  if (url === undefined) {
+    throw new CrashlabError(
+      "missing-asset",
+      `expected one of ${Object.keys(PARTS).join(", ")}, found ${name}; give its bytes as an option instead`,
+    );
+  }
   let found: string;
   try {
     const response = await fetch(url);

@@ -7,6 +7,7 @@ import { Notify } from "../panic/notifiers.ts";
 import type { CodeLocation } from "../report/types.ts";
 import { writeEvidence } from "./evidence.ts";
 import { examples, makeFolder } from "./files.ts";
+import { bold } from "./terminal.ts";
 
 export function demoCommand(): Command {
   return new Command("demo")
@@ -68,7 +69,7 @@ async function shell(machine: Machine, command: string): Promise<void> {
 }
 
 function heading(text: string): void {
-  console.log(`\n=== ${text}\n`);
+  console.log(bold(`\n=== ${text}\n`));
 }
 
 /** symbol+offset/size [module] (file:line), and what it is inlined into. */

@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 /** The `crashlab` command. Exit status: 0 done, 1 what was asked did not hold, 2 usage, 3 bad input. */
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { CrashlabError } from "../error.ts";
 import { analyzeCommand } from "./analyze.ts";
 import { bootCommand } from "./boot.ts";
 import { campaignCommand } from "./campaign.ts";
+import { completionCommand } from "./completion.ts";
 import { corpusCommand } from "./corpus.ts";
 import { crashCommand, faultsCommand } from "./crash.ts";
 import { demoCommand } from "./demo.ts";
 import { disCommand } from "./dis.ts";
+import { examples } from "./files.ts";
 import { fuzzCommand } from "./fuzz.ts";
 import { addr2lineCommand, decodeCommand, faddr2lineCommand } from "./lines.ts";
 import { parseCommand } from "./parse.ts";
@@ -28,11 +31,20 @@ const INPUT_ERRORS: ReadonlySet<string> = new Set([
   "missing-asset",
 ]);
 
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+
 const program = new Command("crashlab")
+  .version(version)
   .description(
     "A kernel crash laboratory: an x86-64 computer with a small Linux-like kernel, made to be broken on purpose",
   )
   .showHelpAfterError()
+  .addHelpText(
+    "after",
+    `${examples("crashlab demo", "crashlab crash null-dereference --json", "dmesg | crashlab parse", "crashlab help crash")}
+
+Exit status: 0 done, 1 what was asked did not hold, 2 usage, 3 bad input.`,
+  )
   .exitOverride();
 
 const commands: readonly Command[] = [
@@ -52,6 +64,7 @@ const commands: readonly Command[] = [
   analyzeCommand(),
   vectorsCommand(),
   fuzzCommand(),
+  completionCommand(() => commands),
 ];
 for (const command of commands) {
   program.addCommand(command.exitOverride().showHelpAfterError());

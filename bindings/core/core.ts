@@ -90,6 +90,7 @@ export interface ExceptionRecord {
 
 const BLOCK_COMMANDS = ["read", "write", "flush"] as const;
 
+/** An x86-64 computer: CPUs, memory, devices; it runs for a number of instructions at a time. */
 export class Core {
   readonly ramBytes: number;
   readonly cpus: number;
@@ -325,6 +326,7 @@ export class Core {
     return this.#on(this.#cpu(which), () => readFpu(this.#view));
   }
 
+  /** Sets the x87 and SSE state of a CPU; by default of the one that ran last. */
   setFpu(state: FpuState, which?: number): void {
     const cpu = this.#cpu(which);
     this.#note({ kind: "fpu", cpu, state });
@@ -336,6 +338,7 @@ export class Core {
     return readFpu(this.#view);
   }
 
+  /** The same as `setFpu` of the CPU that ran last. */
   set fpu(state: FpuState) {
     this.setFpu(state);
   }

@@ -26,6 +26,7 @@ export type LineFault =
   | { readonly kind: "delay"; readonly edges?: number; readonly nanoseconds: number }
   | { readonly kind: "storm"; readonly edges?: number; readonly nanoseconds: number };
 
+/** Registers that `setRegister` knows. */
 export type RegisterName = GeneralRegister | SystemRegister | "rflags";
 
 /** An input without its time. */

@@ -21,6 +21,7 @@ export type BranchHook = (cpu: number, from: bigint, to: bigint) => "stop" | und
 
 const ACCESS = { write: 1, read: 2, any: 3 } as const;
 
+/** `core.instruments`: each call sets something that watches, until what it returns is disposed of. */
 export class Instruments {
   readonly #view: () => DataView;
   readonly #changed: (what: "code" | "data" | "hooks") => void;
@@ -53,10 +54,12 @@ export class Instruments {
     return this.#add("data", this.#watchpoints, watchpoint);
   }
 
+  /** Calls `hook` before every instruction of every CPU. */
   onInstruction(hook: InstructionHook): Disposable {
     return this.#add("hooks", this.#instruction, hook);
   }
 
+  /** Calls `hook` after every branch that was taken. */
   onBranch(hook: BranchHook): Disposable {
     return this.#add("hooks", this.#branch, hook);
   }

@@ -19,8 +19,10 @@ export const GENERAL_REGISTERS = [
   "r14",
   "r15",
 ] as const;
+/** The sixteen general registers and RIP, in lower case. */
 export type GeneralRegister = (typeof GENERAL_REGISTERS)[number];
 
+/** Control registers and model-specific ones (SDM 3A 2.5). */
 export type SystemRegister =
   | "rip"
   | "cr0"
@@ -83,6 +85,7 @@ const SYSTEM_REGISTERS: { readonly [name in SystemRegister]: number } = {
 };
 
 export const SEGMENT_REGISTERS = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"] as const;
+/** Segment registers, LDTR and TR, in lower case. */
 export type SegmentRegister = (typeof SEGMENT_REGISTERS)[number];
 
 /** A segment register with its hidden part. `attributes`: descriptor bits 40-47 and, from bit 12, 52-55. */

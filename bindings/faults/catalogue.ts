@@ -14,6 +14,7 @@ import {
   type SysrqKey,
 } from "./names.ts";
 
+/** Of `faults.nullDereference`. */
 export interface NullDereferenceOptions {
   /** Default "write". */
   readonly access?: "read" | "write";
@@ -127,9 +128,11 @@ const guestFaults = {
 /** Each entry makes a fault for `machine.inject()`. */
 export const faults: typeof guestFaults & typeof machineFaults = { ...guestFaults, ...machineFaults };
 
+/** A line of `crashlab faults`. */
 export interface CatalogueEntry {
   readonly name: string;
   readonly summary: string;
+  /** Makes the fault, with its default options. */
   readonly make: () => Fault;
 }
 

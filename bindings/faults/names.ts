@@ -90,6 +90,7 @@ export const LKDTM_NAMES = [
   "FORTIFY_STRSCPY",
   "PPC_SLB_MULTIHIT",
 ] as const;
+/** One of LKDTM_NAMES. */
 export type LkdtmName = (typeof LKDTM_NAMES)[number];
 
 /** What /sys/kernel/debug/labcrash/trigger lists (kernel/modules/labcrash/kinds.c). */
@@ -148,6 +149,7 @@ export const LABCRASH_KINDS = [
   "mutex_hang",
   "spinlock",
 ] as const;
+/** One of LABCRASH_KINDS. */
 export type LabcrashKind = (typeof LABCRASH_KINDS)[number];
 
 /** Where labcrash's faults happen, by the letter that the guest knows them by. */

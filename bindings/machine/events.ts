@@ -15,6 +15,7 @@ export class Emitter<Events extends object> {
     };
   }
 
+  /** Tells the listeners, in the order in which they came. */
   protected emit<Name extends keyof Events>(name: Name, payload: Events[Name]): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {
       (listener as (payload: Events[Name]) => void)(payload);

@@ -57,6 +57,7 @@ const CRASH_KERNEL_COMES_UP = 2_000_000_000n;
 const CONSOLE = 0;
 const EXEC = 1;
 
+/** What `boot()` takes; without any of it a machine of 128 MiB and one CPU comes up. */
 export interface BootOptions {
   /** Guest memory: bytes, or a number with K, M or G. Default "128M". */
   readonly memory?: number | string;
@@ -94,6 +95,7 @@ export interface BootOptions {
   readonly budget?: number;
   /** Ends booting with `aborted`. */
   readonly signal?: AbortSignal;
+  /** Called for every 200,000 instructions or so. */
   readonly onProgress?: (progress: RunProgress) => void;
   /** Console lines from the first one on: `on("console")` can be called only after booting. */
   readonly onConsole?: (line: string) => void;
@@ -380,7 +382,9 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** Kernel parameters through the guest's /proc/sys, by their dotted names. */
   readonly sysctl: {
+    /** Value of a parameter, without the line end. Throws `bad-option` when the guest has none of that name. */
     get(name: string, limits?: RunLimits): Promise<string>;
+    /** Throws `bad-option` when the guest does not take it. */
     set(name: string, value: string | number, limits?: RunLimits): Promise<void>;
   } = {
     get: async (name, limits) => {

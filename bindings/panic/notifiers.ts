@@ -12,8 +12,10 @@ export const Notify = {
   STOP: 0x8001,
   BAD: 0x8002,
 } as const;
+/** One of Notify. */
 export type NotifyResult = (typeof Notify)[keyof typeof Notify];
 
+/** A callback in the guest's panic_notifier_list (Linux kernel/panic.c). */
 export interface PanicNotifier {
   /** Shown in errors. */
   readonly name: string;
@@ -23,6 +25,7 @@ export interface PanicNotifier {
   readonly call: (event: number, message: string) => NotifyResult | Promise<NotifyResult>;
 }
 
+/** `machine.panicNotifiers`: registers host functions in the guest's chain. */
 export class PanicNotifiers {
   readonly #home: NotifierHome;
   readonly #notifiers = new Map<number, PanicNotifier>();

@@ -31,6 +31,7 @@ export function findCodes(log: string): CodeLine[] {
 /** The longest instruction, in bytes (SDM 2A 2.3.11). */
 const LONGEST = 15;
 
+/** The `Code:` line disassembled, as Linux's scripts/decodecode prints it. */
 export function formatCode(code: CodeBytes, disassemble: Disassemble): string {
   const bytes = Uint8Array.from(code.bytes);
   const before = alignedTo(bytes, code.at, disassemble);

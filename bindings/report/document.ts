@@ -5,6 +5,7 @@
 import { CrashlabError } from "../error.ts";
 import { type CrashReport, SCHEMA_VERSION } from "./types.ts";
 
+/** Reports as JSON: docs/schema/crash-report.schema.json. Addresses are `0x...` strings. */
 export interface ReportDocument {
   readonly schema: string;
   readonly reports: readonly CrashReport[];

@@ -34,6 +34,7 @@ export class ReportStream {
   readonly #messages = new Map<string, string[]>();
   #reported = false;
 
+  /** Takes the next line, without its end; gives the reports that it completed. */
   push(raw: string): CrashReport[] {
     this.#number++;
     const line = readLine(raw, this.#number);

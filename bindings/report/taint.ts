@@ -1,6 +1,7 @@
 /** Taint flags: letters and bits of Linux 5.15-6.1 (kernel/panic.c, taint_flags). */
 import type { TaintFlag } from "./types.ts";
 
+/** Taint flags by bit (Linux Documentation/admin-guide/tainted-kernels.rst). */
 export const TAINT_FLAGS: readonly TaintFlag[] = [
   ["P", "proprietary module was loaded"],
   ["F", "module was force loaded"],

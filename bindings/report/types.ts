@@ -23,6 +23,7 @@ export interface InstructionPointer extends CodeLocation {
   readonly selector: number;
 }
 
+/** Stack that a frame was on: `<IRQ>`, `<NMI>`, ... in the log; `task` without a mark. */
 export type TraceContext = "task" | "irq" | "softirq" | "nmi" | "exception" | "entry";
 
 export interface TraceFrame extends CodeLocation {
@@ -38,6 +39,7 @@ export interface TaintFlag {
   readonly meaning: string;
 }
 
+/** What a page fault was about (Linux arch/x86/mm/fault.c, show_fault_oops). */
 export interface Fault {
   readonly access?: "read" | "write" | "execute";
   readonly mode?: "kernel" | "user";
@@ -49,6 +51,7 @@ export interface Fault {
   readonly reason?: string;
 }
 
+/** The `Code:` line: the instruction bytes around RIP. */
 export interface CodeBytes {
   readonly bytes: readonly number[];
   /** Index of the byte in angle brackets, where RIP pointed; -1 if none is marked. */
@@ -58,17 +61,20 @@ export interface CodeBytes {
 /** Registers by lower-case name: rax, rsp, eflags, cr2, fs, gs, knlgs, ... */
 export type RegisterValues = { readonly [name: string]: bigint };
 
+/** Registers of the user program that entered the kernel, at the end of a trace. */
 export interface UserState {
   readonly rip: InstructionPointer;
   readonly registers: RegisterValues;
 }
 
+/** A module of the `Modules linked in:` line. */
 export interface LoadedModule {
   readonly name: string;
   /** Letters in brackets: O out of tree, E unsigned, P proprietary, + loading, - unloading. */
   readonly flags: string;
 }
 
+/** Something in a log that did not fit, or was expected and not found. */
 export interface Problem {
   /** Number of the line in the log, from 1. */
   readonly line: number;
@@ -222,6 +228,7 @@ export interface OtherReport extends ReportBase {
     | "memory-leak";
 }
 
+/** A report of any kind; `kind` tells them apart. */
 export type CrashReport =
   | OopsReport
   | BugReport
@@ -237,4 +244,5 @@ export type CrashReport =
   | UserFaultReport
   | OtherReport;
 
+/** Kinds of reports. */
 export type CrashKind = CrashReport["kind"];

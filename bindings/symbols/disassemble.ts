@@ -10,6 +10,7 @@ import { CrashlabError } from "../error.ts";
 /** Address size of the code: long mode, compatibility and protected mode, real mode. */
 export type CodeMode = 64 | 32 | 16;
 
+/** An instruction as `objdump -d` prints it. */
 export interface DisassembledLine {
   readonly address: bigint;
   readonly bytes: Uint8Array;

@@ -6,6 +6,7 @@ import { unzlibSync } from "fflate";
 import { CrashlabError } from "../error.ts";
 import { stringAt } from "./reader.ts";
 
+/** A section header (System V ABI, chapter 4). */
 export interface ElfSection {
   readonly index: number;
   readonly name: string;
@@ -18,6 +19,7 @@ export interface ElfSection {
   readonly info: number;
 }
 
+/** An entry of the symbol table. */
 export interface ElfSymbol {
   readonly name: string;
   readonly value: bigint;
@@ -45,6 +47,7 @@ const KINDS = ["other", "object", "function", "section", "file"] as const;
 /** In a relocatable file each section of code gets addresses of its own: index times this. */
 export const SECTION_STRIDE = 0x1_0000_0000n;
 
+/** A 64-bit little-endian ELF file: sections and symbols. Throws `bad-kernel` for anything else. */
 export class ElfFile {
   readonly sections: readonly ElfSection[];
   readonly symbols: readonly ElfSymbol[];
@@ -66,6 +69,7 @@ export class ElfFile {
     this.symbols = symbols ? this.#readSymbols() : [];
   }
 
+  /** The section of that name. */
   section(name: string): ElfSection | undefined {
     return this.sections.find((section) => section.name === name);
   }
@@ -84,6 +88,7 @@ export class ElfFile {
     return this.relocatable ? BigInt(symbol.section) * SECTION_STRIDE + symbol.value : symbol.value;
   }
 
+  /** Whether a section holds instructions. */
   isCode(section: number): boolean {
     return ((this.sections[section]?.flags ?? 0n) & SHF_EXECINSTR) !== 0n;
   }

@@ -22,6 +22,7 @@ export interface SkippedPlace {
   readonly reason: string;
 }
 
+/** What `findFunctionPlaces` found and what it passed over. */
 export interface FunctionPlaces {
   readonly matches: readonly FunctionPlace[];
   readonly skipped: readonly SkippedPlace[];

@@ -34,13 +34,22 @@ export { type OrcLayout, type OrcRow, OrcTable, orcLayout } from "./orc.ts";
 export { withKallsyms, withSymbols, withSystemMap } from "./symtab.ts";
 export { type SourceFrame, type SymbolMatch, SymbolTable } from "./table.ts";
 export {
+  type ArrayType,
   asStruct,
+  type BaseType,
   declare,
+  type EnumType,
+  type FunctionType,
   findMember,
   type Member,
   type NamedKind,
+  type PointerType,
+  type QualifiedType,
+  type StructType,
   sizeOf,
   type Type,
+  type TypedefType,
   type TypeSource,
   underlying,
+  type VoidType,
 } from "./types.ts";

@@ -4,6 +4,7 @@
  */
 import { Reader, stringAt } from "./reader.ts";
 
+/** A place in source text. */
 export interface SourceLine {
   readonly file: string;
   readonly line: number;

@@ -17,6 +17,7 @@ export const OrcRegister = {
   spIndirect: 9,
 } as const;
 
+/** How to find a frame's caller from a text address on (Linux arch/x86/include/asm/orc_types.h). */
 export interface OrcRow {
   readonly spOffset: number;
   readonly bpOffset: number;
@@ -40,6 +41,7 @@ const ROW = 6;
 const OLD_KINDS = ["call", "regs", "regs-partial", "undefined"] as const;
 const NEW_KINDS = ["undefined", "end", "call", "regs", "regs-partial"] as const;
 
+/** ORC unwind data of a kernel. */
 export class OrcTable {
   readonly #address: bigint;
   readonly #ips: DataView;

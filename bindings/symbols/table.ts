@@ -10,6 +10,7 @@ import { ElfFile, type ElfSymbol } from "./elf.ts";
 import { LineTable, type SourceLine } from "./lines.ts";
 import { findMember } from "./types.ts";
 
+/** The symbol that an address lies in. */
 export interface SymbolMatch {
   readonly name: string;
   /** Distance from the symbol's start. */
@@ -24,6 +25,7 @@ export interface SourceFrame extends SourceLine {
 
 const EMPTY = new Uint8Array(0);
 
+/** Symbols, source lines and types of a kernel or module, from its ELF file. */
 export class SymbolTable {
   readonly elf: ElfFile;
   /** Functions by address. */

@@ -5,6 +5,7 @@
 
 export type StructKind = "struct" | "union";
 
+/** A basic type: integers, characters, _Bool, floating point. */
 export interface BaseType {
   readonly kind: "base";
   readonly name: string;
@@ -12,12 +13,14 @@ export interface BaseType {
   readonly encoding: "signed" | "unsigned" | "boolean" | "character" | "float";
 }
 
+/** A pointer. */
 export interface PointerType {
   readonly kind: "pointer";
   readonly size: 8;
   readonly target: Type;
 }
 
+/** A member of a struct or union. */
 export interface Member {
   /** Undefined for an unnamed structure or union inside. */
   readonly name: string | undefined;
@@ -28,6 +31,7 @@ export interface Member {
   readonly bitSize: number | undefined;
 }
 
+/** A struct or union. */
 export interface StructType {
   readonly kind: StructKind;
   readonly name: string | undefined;
@@ -37,6 +41,7 @@ export interface StructType {
   readonly members: readonly Member[];
 }
 
+/** An array; each dimension is one. */
 export interface ArrayType {
   readonly kind: "array";
   readonly element: Type;
@@ -44,6 +49,7 @@ export interface ArrayType {
   readonly count: number | undefined;
 }
 
+/** An enumeration. */
 export interface EnumType {
   readonly kind: "enum";
   readonly name: string | undefined;
@@ -51,18 +57,21 @@ export interface EnumType {
   readonly enumerators: readonly { readonly name: string; readonly value: bigint }[];
 }
 
+/** A typedef. */
 export interface TypedefType {
   readonly kind: "typedef";
   readonly name: string;
   readonly target: Type;
 }
 
+/** A const, volatile or restrict type. */
 export interface QualifiedType {
   readonly kind: "qualified";
   readonly qualifier: "const" | "volatile" | "restrict" | "_Atomic";
   readonly target: Type;
 }
 
+/** A function. */
 export interface FunctionType {
   readonly kind: "function";
   readonly result: Type;
@@ -70,10 +79,12 @@ export interface FunctionType {
   readonly variadic: boolean;
 }
 
+/** No type. */
 export interface VoidType {
   readonly kind: "void";
 }
 
+/** A C type, from DWARF or BTF. */
 export type Type =
   | BaseType
   | PointerType

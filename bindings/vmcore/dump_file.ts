@@ -10,6 +10,7 @@ import type { RangeReader } from "./range_reader.ts";
 
 export const PAGE_SIZE = 4096;
 
+/** Formats of dumps: makedumpfile's two. */
 export type DumpFormat = "elf" | "kdump-compressed";
 
 /** A stretch of memory that the file says where it is mapped. */
@@ -26,6 +27,7 @@ export interface DumpNote {
   readonly description: Uint8Array;
 }
 
+/** An open dump: its notes and its physical memory. */
 export interface DumpFile {
   readonly format: DumpFormat;
   /** Unpacked from the stream form that `makedumpfile -F` writes. */

@@ -36,19 +36,23 @@ export interface VmcoreSource {
   readonly directMap: bigint;
   /** Complete ELF notes: NT_PRSTATUS of each online CPU in order, then VMCOREINFO. */
   readonly notes: readonly Uint8Array[];
+  /** Bytes of guest-physical memory. */
   readPhysical(address: bigint, length: number): Uint8Array<ArrayBuffer>;
   /** 1 for each page that is left out of the file; it reads as zeros. */
   readonly excluded?: Uint8Array;
 }
 
+/** How far a dump has been written, in bytes. */
 export interface VmcoreProgress {
   /** Bytes of the file so far, and in all. */
   readonly done: number;
   readonly total: number;
 }
 
+/** What everything that writes a dump takes. */
 export interface VmcoreOptions {
   readonly signal?: AbortSignal;
+  /** Called for each piece. */
   readonly onProgress?: (progress: VmcoreProgress) => void;
 }
 

@@ -3,6 +3,7 @@ import { dentryPath } from "./paths.ts";
 import type { Program } from "./program.ts";
 import type { Task } from "./tasks.ts";
 
+/** An open file descriptor. */
 export interface OpenFile {
   readonly descriptor: number;
   readonly file: bigint;
@@ -13,6 +14,7 @@ export interface OpenFile {
   readonly path: string;
 }
 
+/** A task's open files and folders. */
 export interface FilesOfTask {
   readonly root: string;
   readonly workingDirectory: string;

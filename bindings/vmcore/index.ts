@@ -1,6 +1,12 @@
 /** `crashlab/vmcore`: crash dumps, written and read. */
 export { vmcoreSource } from "./capture.ts";
-export { type Context as CommandContext, commands, runCommand } from "./commands/index.ts";
+export {
+  type Command,
+  type Context as CommandContext,
+  commands,
+  type Result as CommandResult,
+  runCommand,
+} from "./commands/index.ts";
 export { type CrashKernelOptions, type DumpDisk, StoredVmcore } from "./crash_kernel.ts";
 export type { DumpFile, DumpFormat, DumpNote, DumpSegment } from "./dump_file.ts";
 export {

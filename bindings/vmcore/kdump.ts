@@ -64,6 +64,7 @@ export class VmcoreStream implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return saveFile(path, this);
   }
 
+  /** The dump's bytes in order; the machine cannot run meanwhile. */
   async *[Symbol.asyncIterator](): Pieces {
     const held = this.#hold();
     try {
@@ -74,6 +75,7 @@ export class VmcoreStream implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 }
 
+/** `machine.kdump`: takes dumps of a machine. */
 export class Kdump {
   readonly #core: Core;
   readonly #symbols: () => SymbolTable;

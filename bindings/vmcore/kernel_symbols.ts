@@ -6,6 +6,7 @@ import type { ElfSymbol } from "../symbols/elf.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 import type { LoadedModule } from "./modules.ts";
 
+/** A symbol at its address in the running kernel. */
 export interface KernelSymbol {
   readonly name: string;
   readonly address: bigint;

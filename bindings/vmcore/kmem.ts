@@ -6,6 +6,7 @@
 import type { Program } from "./program.ts";
 import type { Value } from "./value.ts";
 
+/** Memory by use, in pages of 4 KiB (crash's `kmem -i`). */
 export interface MemoryUse {
   readonly totalPages: number;
   readonly freePages: number;
@@ -15,6 +16,7 @@ export interface MemoryUse {
   readonly slabPages: number;
 }
 
+/** A slab cache (crash's `kmem -s`). */
 export interface SlabCache {
   /** Its struct kmem_cache. */
   readonly address: bigint;

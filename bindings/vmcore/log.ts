@@ -8,6 +8,7 @@ import { findMember } from "../symbols/types.ts";
 import type { Program } from "./program.ts";
 import { viewOf } from "./range_reader.ts";
 
+/** A record of the kernel's log buffer. */
 export interface LogRecord {
   readonly sequence: bigint;
   /** Seconds since boot. */

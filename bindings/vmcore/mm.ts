@@ -7,6 +7,7 @@ import type { Program } from "./program.ts";
 import type { Task } from "./tasks.ts";
 import type { Value } from "./value.ts";
 
+/** A vm_area_struct. */
 export interface MemoryArea {
   /** Its struct vm_area_struct. */
   readonly address: bigint;
@@ -18,6 +19,7 @@ export interface MemoryArea {
   readonly file: string;
 }
 
+/** A task's memory map (crash's `vm`). */
 export interface AddressSpaceOfTask {
   readonly mm: bigint;
   readonly pgd: bigint;

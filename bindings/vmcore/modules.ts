@@ -14,6 +14,7 @@ interface Region {
   readonly text: boolean;
 }
 
+/** A module in the kernel's list. */
 export interface LoadedModule {
   readonly name: string;
   /** Address of its struct module. */
@@ -25,7 +26,9 @@ export interface LoadedModule {
   readonly taints: bigint;
   readonly symbols: readonly KernelSymbol[];
   readonly orc: OrcTable | undefined;
+  /** Whether an address lies in the module. */
   contains(address: bigint): boolean;
+  /** Whether an address lies in its code. */
   isText(address: bigint): boolean;
 }
 

@@ -50,6 +50,7 @@ export class Vmcore {
   }
 }
 
+/** The kernel in a dump: its symbols, types, memory, tasks and log. */
 export class Program {
   readonly vmcore: Vmcore;
   readonly symbols: KernelSymbols;
@@ -76,6 +77,7 @@ export class Program {
     );
   }
 
+  /** The same as `vmcore.program(vmlinux)`. */
   static async open(vmcore: Vmcore, table: SymbolTable): Promise<Program> {
     const program = new Program(vmcore, table);
     const banner = program.symbols.address("linux_banner");
@@ -95,6 +97,7 @@ export class Program {
     return this.#problems;
   }
 
+  /** Notes something that was not as expected; see `problems`. */
   problem(text: string): void {
     if (this.#problems.length < 1000 && !this.#problems.includes(text)) this.#problems.push(text);
   }

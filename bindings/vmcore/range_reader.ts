@@ -13,7 +13,9 @@ export interface RangeReader {
 
 /** What `fs.promises.open()` gives, as far as it is needed here. */
 export interface ReadableFile {
+  /** Size in bytes. */
   stat(): Promise<{ readonly size: number }>;
+  /** Reads into `buffer` from a position of the file. */
   read(
     buffer: Uint8Array,
     offset: number,
@@ -22,6 +24,7 @@ export interface ReadableFile {
   ): Promise<{ readonly bytesRead: number }>;
 }
 
+/** Where a dump or a vmlinux comes from. */
 export type DumpSource = Blob | Uint8Array | ReadableFile | RangeReader;
 
 /** A reader for a source. */

@@ -31,6 +31,7 @@ export const REGISTER_NAMES = [
 ] as const;
 
 export type RegisterName = (typeof REGISTER_NAMES)[number];
+/** Registers by name, as a note has them. */
 export type SavedRegisters = { readonly [name in RegisterName]: bigint };
 
 /** sizeof(struct pt_regs). */

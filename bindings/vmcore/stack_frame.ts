@@ -5,6 +5,7 @@ import type { SavedRegisters } from "./registers.ts";
 
 export type Registers = SavedRegisters;
 
+/** A frame that the unwinder found. */
 export type StackFrame =
   /** A call: the address that it returns to, and where on the stack that is. */
   | {

@@ -4,6 +4,7 @@ import { memoryUse } from "./kmem.ts";
 import { formatLogRecord, type LogRecord } from "./log.ts";
 import type { Program } from "./program.ts";
 
+/** What crash's `sys` shows. */
 export interface SystemInfo {
   readonly cpus: number;
   /** Seconds since 1970 at the time of the dump, as the kernel had it. */
@@ -34,6 +35,7 @@ const PANIC_LINES: readonly RegExp[] = [
   /Kernel panic - .*/,
 ];
 
+/** Reads it from the dump. */
 export async function systemInfo(program: Program): Promise<SystemInfo> {
   const uts = program.symbols.address("init_uts_ns");
   const name = program.vmcore.info.offset("uts_namespace.name") ?? utsOffset(program);

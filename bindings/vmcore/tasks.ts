@@ -15,6 +15,7 @@ export type { Registers };
 const TASKS_LIMIT = 1 << 18;
 const PAGE_KIB = 4;
 
+/** A task_struct. */
 export class Task {
   readonly program: Program;
   /** Its struct task_struct. */
@@ -58,6 +59,7 @@ export class Task {
     this.stack = fields.stack;
   }
 
+  /** Address of the task_struct. */
   get address(): bigint {
     return this.value.address;
   }

@@ -6,6 +6,7 @@ import { CrashlabError } from "../error.ts";
 import { asStruct, declare, findMember, sizeOf, type Type, underlying } from "../symbols/types.ts";
 import type { VirtualMemory } from "./memory.ts";
 
+/** A C value in the dump: an address or bits, with a type. */
 export class Value {
   readonly memory: VirtualMemory;
   readonly type: Type;
@@ -20,6 +21,7 @@ export class Value {
     this.bits = bits;
   }
 
+  /** Bytes. */
   get size(): number {
     return sizeOf(this.type);
   }
@@ -82,6 +84,7 @@ export class Value {
     return new Value(this.memory, type, this.address - base.member(path).address);
   }
 
+  /** The same bits or address as another type. */
   cast(type: Type): Value {
     return new Value(this.memory, type, this.address);
   }
@@ -105,6 +108,7 @@ export class Value {
     return isSigned(this.type) ? BigInt.asIntN(size, value) : value;
   }
 
+  /** A small integer. */
   async number(): Promise<number> {
     return Number(await this.integer());
   }

@@ -18,6 +18,7 @@ export class VmcoreInfo {
     return this.values.get("OSRELEASE");
   }
 
+  /** BUILD-ID of the kernel, hexadecimal. */
   get buildId(): string | undefined {
     return this.values.get("BUILD-ID");
   }
@@ -27,14 +28,17 @@ export class VmcoreInfo {
     return parseHex(this.values.get("KERNELOFFSET")) ?? 0n;
   }
 
+  /** SYMBOL(name): an address. */
   symbol(name: string): bigint | undefined {
     return parseHex(this.values.get(`SYMBOL(${name})`));
   }
 
+  /** NUMBER(name). */
   number(name: string): bigint | undefined {
     return parseDecimal(this.values.get(`NUMBER(${name})`));
   }
 
+  /** SIZE(name), in bytes. */
   size(name: string): number | undefined {
     return toNumber(parseDecimal(this.values.get(`SIZE(${name})`)));
   }
@@ -44,6 +48,7 @@ export class VmcoreInfo {
     return toNumber(parseDecimal(this.values.get(`OFFSET(${member})`)));
   }
 
+  /** LENGTH(name): elements of an array. */
   length(name: string): number | undefined {
     return toNumber(parseDecimal(this.values.get(`LENGTH(${name})`)));
   }

@@ -80,7 +80,7 @@ describe("everything long", () => {
     const booting = steps.splice(0);
     expect(booting.length).toBeGreaterThan(0);
     expect(booting.every(({ total }) => total === 5e9)).toBe(true);
-    await fresh.exec("i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done", {
+    await fresh.exec(Array(20).fill("sh -c true").join("; "), {
       budget: 50_000_000_000,
       onProgress: (step) => steps.push(step),
     });

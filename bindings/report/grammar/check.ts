@@ -14,6 +14,7 @@ import { BEHEADED_OOPS, OOPS_FORMS } from "./oops.ts";
 import { Reading } from "./rules.ts";
 import { WATCHDOG_FORMS } from "./watchdogs.ts";
 
+/** A line that Linux would not print so. */
 export interface Violation {
   /** Line in what was given, from 1. */
   readonly line: number;
@@ -23,6 +24,7 @@ export interface Violation {
   readonly found: string;
 }
 
+/** One report and where it leaves Linux's grammar. */
 export interface CheckedReport {
   readonly kind: CrashKind;
   /** First and last line in what was given, from 1. */
@@ -36,6 +38,7 @@ const FORMS: readonly Form[] = [...OOPS_FORMS, ...WATCHDOG_FORMS, ...MEMORY_FORM
 const ONLY_IN_REPORTS =
   /^(?:Call Trace:| <\/?[#A-Z_0-9]+>$| (?:\? )?[\w.]+\+0x[0-9a-f]+\/0x|RIP: |Code: |R[A-Z0-9]{2}: |CR2: |FS: |CS: |Modules linked in|---\[ end|CPU: \d+ PID|Hardware name: |#PF: |PGD |Oops: |[A-Za-z ]*BUG: |WARNING: CPU|UBSAN: |raw: |={66}$|={80}$|-{12}\[ cut here|INFO: task |rcu: \t\d|note: .* exited with |Kernel Offset: |Rebooting in |kernel BUG at )/;
 
+/** Of `checkLog` and `checkReport`. */
 export interface CheckOptions {
   /** The log begins in the middle of a report, so the first one may lack its first lines. */
   readonly beheaded?: boolean;
@@ -55,6 +58,7 @@ export function checkReport(lines: string | readonly string[], options: CheckOpt
   return violations.sort((a, b) => a.line - b.line);
 }
 
+/** What `checkLog` finds. */
 export interface CheckedLog {
   readonly reports: readonly CheckedReport[];
   /** Lines that look like a report's and are in none, and malformed stamps. */

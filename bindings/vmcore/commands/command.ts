@@ -24,10 +24,12 @@ export interface Result {
   readonly data: unknown;
 }
 
+/** A command of `crashlab analyze`. */
 export interface Command {
   readonly name: string;
   readonly usage: string;
   readonly summary: string;
+  /** Runs it with the words behind its name. Throws `bad-option` for words it does not take. */
   run(context: Context, words: readonly string[]): Promise<Result>;
 }
 

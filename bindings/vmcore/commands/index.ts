@@ -20,6 +20,7 @@ const help: Command = {
   },
 };
 
+/** The commands of `crashlab analyze`. */
 export const commands: readonly Command[] = [
   ...[sys, bt, foreach, log, ps, set, task, vm, files, mod, sym, dis, struct, union, kmem, rd, help],
 ];

@@ -1,0 +1,48 @@
+/** The package as its users get it: packed, and installed from the tarball into an empty project. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { ROOT } from "../docs/run.ts";
+
+const run = promisify(execFile);
+
+export interface Project extends Disposable {
+  /** An empty project with crashlab among its dependencies. */
+  readonly folder: string;
+  readonly tarball: string;
+}
+
+/** Newest change below a folder, in ms. */
+function newest(folder: string): number {
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return Math.max(...files.map((name) => statSync(join(folder, name)).mtimeMs));
+}
+
+/** Compiles `dist/` when a source is newer: what is packed is what is in the tree. */
+async function buildTs(): Promise<void> {
+  const built = join(ROOT, "dist/index.js");
+  if (existsSync(built) && newest(join(ROOT, "dist")) > newest(join(ROOT, "bindings"))) return;
+  await run("npm", ["run", "--silent", "build:ts"], { cwd: ROOT });
+}
+
+/** Packs the tree; gives the tarball's path. */
+export async function pack(folder: string): Promise<string> {
+  await buildTs();
+  const args = ["pack", "--ignore-scripts", "--json", "--pack-destination", folder];
+  const { stdout } = await run("npm", args, { cwd: ROOT });
+  const [packed] = JSON.parse(stdout) as [{ filename: string }];
+  return join(folder, packed.filename);
+}
+
+/** A new project with nothing but crashlab. */
+export async function install(): Promise<Project> {
+  const folder = mkdtempSync(join(tmpdir(), "crashlab-project-"));
+  const tarballs = join(folder, "tarball");
+  mkdirSync(tarballs);
+  const tarball = await pack(tarballs);
+  writeFileSync(join(folder, "package.json"), '{ "name": "project", "private": true, "type": "module" }\n');
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", tarball], { cwd: folder });
+  return { folder, tarball, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+}
