@@ -11,6 +11,7 @@ import { runInThreads } from "./pool.ts";
 import { type CaseRecord, CaseRunner, type RunnerOptions } from "./runner.ts";
 import { formatSummary, type Summary, summarize } from "./summary.ts";
 
+/** What a campaign runs, and where its results go. */
 export interface CampaignOptions extends RunnerOptions {
   /** How many cases: 0 to cases - 1. */
   readonly cases: number;
@@ -21,6 +22,7 @@ export interface CampaignOptions extends RunnerOptions {
   /** Goes on with what `out` has. Default false. */
   readonly resume?: boolean;
   readonly signal?: AbortSignal;
+  /** Called when a case has ended. */
   readonly onCase?: (record: CaseRecord, done: number) => void;
 }
 

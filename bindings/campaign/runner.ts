@@ -10,6 +10,7 @@ import { WORKLOAD } from "../faults/injector.ts";
 import { Machine } from "../machine/machine.ts";
 import { planFault, type Target } from "./plan.ts";
 
+/** Of the workers that run the cases. */
 export interface RunnerOptions {
   /** Any whole number from 0. Default 1. */
   readonly seed?: number;

@@ -2,8 +2,10 @@
 import type { CaseRecord } from "./runner.ts";
 
 export const OUTCOMES = ["report", "panic", "clean", "hang", "reset", "failed"] as const;
+/** How a case ended. */
 export type CaseOutcome = (typeof OUTCOMES)[number];
 
+/** Cases by outcome. */
 export type Counts = { readonly [outcome in CaseOutcome]: number };
 
 /** Reports of the same bug. */
@@ -18,6 +20,7 @@ export interface Signature {
   readonly faults: readonly string[];
 }
 
+/** What came of a campaign. */
 export interface Summary {
   readonly schema: string;
   readonly seed: number;

@@ -12,11 +12,13 @@ import type { Ending, KernelEvent, Outcome, Truth } from "../faults/fault.ts";
 import type { Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/types.ts";
 
+/** What a corpus consists of. */
 export interface CorpusOptions extends RunnerOptions {
   readonly out: string;
   /** How many sets: of cases 0 to cases - 1. */
   readonly cases: number;
   readonly signal?: AbortSignal;
+  /** Called when a case has been written. */
   readonly onCase?: (entry: CorpusEntry, done: number) => void;
   /** Changes the booted machine once, before the first case. */
   readonly prepare?: (machine: Machine) => void;
@@ -46,6 +48,7 @@ export interface CorpusEntry {
   readonly noVmcore?: string;
 }
 
+/** The corpus' manifest.json. */
 export interface Manifest {
   readonly schema: string;
   readonly seed: number;

@@ -22,6 +22,7 @@ export interface NullDereferenceOptions {
   readonly offset?: number;
 }
 
+/** Of `faults.failAllocation` (Linux Documentation/fault-injection). */
 export interface FailAllocationOptions {
   readonly of: "failslab" | "fail_page_alloc";
   /** Every how manyth allocation fails. Default 1. */

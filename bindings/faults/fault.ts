@@ -27,6 +27,7 @@ export interface MachineFault {
   readonly during?: string;
 }
 
+/** Everything that `machine.inject()` takes. */
 export type Fault = InjectableFault | CommandFault | MachineFault;
 
 /**

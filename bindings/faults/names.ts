@@ -161,8 +161,10 @@ export const LABCRASH_CONTEXTS = {
   kthread: "k",
   ipi: "i",
 } as const;
+/** One of LABCRASH_CONTEXTS. */
 export type LabcrashContext = keyof typeof LABCRASH_CONTEXTS;
 
 /** Keys of the magic SysRq that this kernel knows (kernel/drivers/tty/sysrq.c). */
 export const SYSRQ_KEYS = ["b", "c", "e", "i", "l", "m", "p", "s", "t", "w"] as const;
+/** One of SYSRQ_KEYS. */
 export type SysrqKey = (typeof SYSRQ_KEYS)[number];

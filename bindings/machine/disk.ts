@@ -7,7 +7,9 @@ const CHUNK = 64 * 1024;
 export interface Disk {
   /** How many sectors it has. */
   readonly sectors: bigint;
+  /** Sectors from `sector` on. */
   read(sector: bigint, count: number): Uint8Array | Promise<Uint8Array>;
+  /** Stores whole sectors from `sector` on. */
   write(sector: bigint, bytes: Uint8Array): void | Promise<void>;
   /** Another disk with the same contents, for a forked machine; without it the child has no disk. */
   fork?(): Disk;
@@ -31,10 +33,12 @@ export class SparseDisk implements Disk {
     return this.#written;
   }
 
+  /** Sectors from `sector` on. */
   read(sector: bigint, count: number): Uint8Array<ArrayBuffer> {
     return this.slice(Number(sector) * SECTOR, count * SECTOR);
   }
 
+  /** Stores whole sectors from `sector` on. */
   write(sector: bigint, bytes: Uint8Array): void {
     let at = Number(sector) * SECTOR;
     this.#written = Math.max(this.#written, at + bytes.length);

@@ -23,6 +23,7 @@ export function pstoreParameters(ramBytes: number, initrdBytes: number): string 
   ].join(" ");
 }
 
+/** What the guest left in its persistent store (Linux fs/pstore). */
 export class Pstore {
   readonly #core: Core;
   readonly #commandLine: string;

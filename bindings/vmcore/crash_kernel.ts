@@ -11,9 +11,11 @@ const CHUNK = 1 << 20;
 /** The disk that holds a dump: bytes up to the last one written. */
 export interface DumpDisk {
   readonly written: number;
+  /** Bytes of the disk. */
   slice(at: number, length: number): Uint8Array<ArrayBuffer>;
 }
 
+/** A dump that the crash kernel writes, out of /proc/vmcore. */
 export interface CrashKernelOptions {
   /** Default "kdump-compressed". */
   readonly format?: DumpFormat;
@@ -71,6 +73,7 @@ export class StoredVmcore implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return saveFile(path, this);
   }
 
+  /** The dump's bytes in order. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
     for (let at = 0; at < this.size; at += CHUNK) yield this.#disk.slice(at, Math.min(CHUNK, this.size - at));
   }

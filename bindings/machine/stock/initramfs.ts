@@ -26,6 +26,7 @@ fi
 while true; do setsid cttyhack sh; done
 `;
 
+/** Of `busyboxInitramfs`. */
 export interface InitramfsOptions {
   /** A statically linked busybox for x86-64. */
   readonly busybox: Uint8Array;
