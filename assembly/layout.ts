@@ -6,6 +6,7 @@
  *   0x0011000  active vCPU block, 4 KiB (registers, flags, segments, control registers, MSRs, x87 and SSE)
  *   0x0012000  exit record, exception log, run loop state
  *   0x0014000  scratch (bounce buffers)
+ *   0x0016000  a shadow that forbids everything, for pages whose every access has to be looked at
  *   0x0018000  parked vCPU blocks, 8 x 4 KiB
  *   0x0020000  device block, 128 KiB (devices/layout.ts divides it)
  *   0x0040000  data TLBs of CPU 0: 4 modes x 1024 entries x 32 bytes
@@ -92,6 +93,12 @@ export const FOP: u32 = CPU + 0x3ac;
 export const FIP: u32 = CPU + 0x3b0; // u64
 export const FDP: u32 = CPU + 0x3b8; // u64
 export const MXCSR: u32 = CPU + 0x3c0; // u32
+export const SHADOW_ON: u32 = CPU + 0x580; // u32: supervisor data accesses are checked against a shadow (shadow/check.ts)
+export const SHADOW_OFFSET: u32 = CPU + 0x588; // u64
+export const SHADOW_EXEMPT_START: u32 = CPU + 0x590; // u64: code that may touch what the shadow forbids
+export const SHADOW_EXEMPT_END: u32 = CPU + 0x598; // u64
+export const SHADOW_ADDRESS: u32 = CPU + 0x5a0; // u64: first byte of the access that was refused last
+export const SHADOW_SIZE: u32 = CPU + 0x5a8; // u64: its length
 export const XMM: u32 = CPU + 0x400; // 16 x 16 bytes
 export const ST: u32 = CPU + 0x500; // 8 x 16 bytes, physical registers, 80 bits each
 
@@ -125,8 +132,11 @@ export const TURN: u32 = RUN + 0x78; // i64, instructions left of the active CPU
 export const STOP_AT: u32 = RUN + 0x80; // u64, guest time that run() does not pass
 export const FROZEN: u32 = RUN + 0x88; // u32, CPUs that the host keeps from running, a bit each
 export const OPTIONS: u32 = RUN + 0x8c; // u32, OPTION_ bits
+export const SHADOW_SKIP: u32 = RUN + 0x90; // u32: the instruction under way was resumed (RF): no shadow check
 /** OPTIONS: data accesses in ring 0 to 2 ignore bits 56-63 of an address whose bits 47-55 are ones. */
 export const OPTION_IGNORE_TOP_BYTE: u32 = 1;
+/** OPTIONS: the processor has the shadow check, which CPUID says and the guest turns on. */
+export const OPTION_SHADOW_CHECK: u32 = 2;
 export const CODE_BASE: u32 = RUN + 0xe0; // u64, RIP of the first byte of the page the trace under way lies in
 export const OPERAND: u32 = RUN + 0xe8; // u64, memory operand fetched for a form that works on values
 export const EXCEPTION_LOG: u32 = RUN + 0x100; // 64 x 40 bytes
@@ -148,6 +158,8 @@ export const WATCH_LIST: u32 = INSTRUMENTS + 0x400; // 24 bytes each: u64 addres
 export const WATCH_LIMIT: u32 = 32;
 export const HOOK_INSTRUCTION: u32 = 1;
 export const HOOK_BRANCH: u32 = 2;
+
+export const SHADOW_NONE: u32 = 0x16000; // 512 bytes of 0xff
 
 export const PARKED: u32 = 0x18000;
 export const DEVICES: u32 = 0x20000;

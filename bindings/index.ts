@@ -40,6 +40,7 @@ export type {
   Truth,
 } from "./faults/fault.ts";
 export type { FaultOptions } from "./faults/machine_faults.ts";
+export type { KasanOptions } from "./machine/kasan.ts";
 export {
   LABCRASH_CONTEXTS,
   LABCRASH_KINDS,

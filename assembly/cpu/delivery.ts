@@ -26,7 +26,7 @@ import { now } from "../machine/clock";
 import { read, systemRead, systemWrite } from "../mmu/memory";
 import { linear } from "./address";
 import { DR7_GD, debugIsFault } from "./debug";
-import { BP, DB, DE, DF, faulted, GP, NP, OF, PF, raise, SSF, TS, UD } from "./exceptions";
+import { BP, DB, DE, DF, faulted, GP, NP, OF, PF, raise, SC, SSF, TS, UD } from "./exceptions";
 import { rflags, setRflags } from "./flags";
 import {
   findInnerPointer,
@@ -93,7 +93,7 @@ export const EXCEPTION: u32 = 1;
 export const SOFTWARE: u32 = 2;
 
 function hasErrorCode(vector: u32): bool {
-  return vector == DF || (vector >= TS && vector <= PF) || vector == 17;
+  return vector == DF || (vector >= TS && vector <= PF) || vector == 17 || vector == SC;
 }
 function isContributory(vector: u32): bool {
   return vector == DE || (vector >= TS && vector <= GP);

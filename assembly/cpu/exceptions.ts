@@ -22,6 +22,8 @@ export const MF: u32 = 16;
 export const AC: u32 = 17;
 export const MC: u32 = 18;
 export const XM: u32 = 19;
+/** The shadow check's own exception (shadow/check.ts); error code bit 0: a write. One of Intel's reserved vectors. */
+export const SC: u32 = 22;
 
 /** Whether the instruction under way has raised an exception. */
 export function faulted(): bool {

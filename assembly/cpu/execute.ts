@@ -3,7 +3,7 @@
  * rarer is in execute_cold.ts and its families.
  */
 import { RIP } from "../layout";
-import { read, write } from "../mmu/memory";
+import { implicitRead, implicitWrite } from "../mmu/memory";
 import { effectiveOffset, linear } from "./address";
 import { alu, decrement, increment, multiplyFlags, multiplyHighSigned, shift } from "./arithmetic";
 import { faulted, raiseGp0 } from "./exceptions";
@@ -38,14 +38,14 @@ export function setStackPointer(value: u64): void {
 }
 export function push<T>(value: T): bool {
   const sp = (gpr(RSP) - sizeof<T>()) & stackMask();
-  write<T>(linear(SS, sp), value);
+  implicitWrite<T>(linear(SS, sp), value);
   if (faulted()) return false;
   setStackPointer(sp);
   return true;
 }
 /** Top of the stack; RSP moves only when the caller says so with dropped(). */
 export function top<T>(offset: u32): T {
-  return read<T>(linear(SS, (gpr(RSP) + offset) & stackMask()));
+  return implicitRead<T>(linear(SS, (gpr(RSP) + offset) & stackMask()));
 }
 export function dropped(bytes: u32): void {
   setStackPointer(gpr(RSP) + bytes);
@@ -264,7 +264,7 @@ function execute<T>(r: u32): void {
     }
     case id.LEAVE: {
       const frame = gpr(RBP);
-      const value = read<T>(linear(SS, frame & stackMask()));
+      const value = implicitRead<T>(linear(SS, frame & stackMask()));
       if (faulted()) return;
       setStackPointer(frame + sizeof<T>());
       setRegister<T>(RBP, r, value);

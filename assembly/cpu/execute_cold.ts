@@ -1,7 +1,18 @@
 /** The rarer integer instructions: multiplication and division, bits, exchanges, flags, strings by element. */
 import { CPL, FLAGS, GPR, RIP, SIGNAL, SIGNAL_EVENT } from "../layout";
 import { attendFlags } from "../machine/attention";
-import { canWrite, forgetLeftRam, hostForRead, hostForWrite, leftRam, read, write } from "../mmu/memory";
+import {
+  canWrite,
+  forgetLeftRam,
+  implicitHostForRead,
+  implicitHostForWrite,
+  implicitRead,
+  implicitWrite,
+  leftRam,
+  read,
+  write,
+} from "../mmu/memory";
+import { isChecking, mayAccess } from "../shadow/check";
 import { effectiveAddress, linear } from "./address";
 import {
   alu,
@@ -377,19 +388,19 @@ function enter<T>(r: u32): void {
   const level = <u32>(recImm(r) >> 32) & 31;
   const sp = gpr(RSP);
   let at = (sp - sizeof<T>()) & stackMask();
-  write<T>(linear(SS, at), <T>gpr(RBP));
+  implicitWrite<T>(linear(SS, at), <T>gpr(RBP));
   if (faulted()) return;
   const frame = at;
   for (let i: u32 = 1; i < level; i++) {
-    const value = read<T>(linear(SS, (gpr(RBP) - i * sizeof<T>()) & stackMask()));
+    const value = implicitRead<T>(linear(SS, (gpr(RBP) - i * sizeof<T>()) & stackMask()));
     if (faulted()) return;
     at = (at - sizeof<T>()) & stackMask();
-    write<T>(linear(SS, at), value);
+    implicitWrite<T>(linear(SS, at), value);
     if (faulted()) return;
   }
   if (level > 0) {
     at = (at - sizeof<T>()) & stackMask();
-    write<T>(linear(SS, at), <T>frame);
+    implicitWrite<T>(linear(SS, at), <T>frame);
     if (faulted()) return;
   }
   if (!canWrite(linear(SS, (at - bytes) & stackMask()), 1)) return;
@@ -418,6 +429,7 @@ function stringOperation<T>(r: u32): void {
     if (mask == 0xffffffff) clearUpperHalves(kind);
     if ((gpr(RCX) & mask) == 0) return;
   }
+  if (isChecking() && !rangesAllowed<T>(kind, segment, rep != 0 ? gpr(RCX) & mask : 1, mask)) return;
   // A single step is one element.
   const isBulk = step == sizeof<T>() && (kind == id.MOVS || kind == id.STOS);
   const burst = isBulk ? BURST : SHORT_BURST;
@@ -483,6 +495,17 @@ function stringOperation<T>(r: u32): void {
   store<u64>(RIP, rip() - load<u8>(r, 2)); // more to do: the same instruction again
 }
 
+/** The shadow check of all that a MOVS, STOS or LODS with this count is going to touch: its source, then its target. */
+function rangesAllowed<T>(kind: u32, segment: u32, count: u64, mask: u64): bool {
+  const size = count * sizeof<T>();
+  const behind: u64 = (load<u64>(FLAGS) & FLAG_DF) != 0 ? size - sizeof<T>() : 0;
+  if (kind == id.MOVS || kind == id.LODS)
+    if (!mayAccess(linear(segment, gpr(RSI) & mask) - behind, size, false)) return false;
+  if (kind == id.MOVS || kind == id.STOS)
+    if (!mayAccess(linear(0, gpr(RDI) & mask) - behind, size, true)) return false;
+  return true;
+}
+
 /** With 32-bit addresses silicon clears them even when no element is done: RCX, and the pointers of MOVS and STOS. */
 function clearUpperHalves(kind: u32): void {
   setGpr(RCX, gpr(RCX) & 0xffffffff);
@@ -504,7 +527,7 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const room = (4096 - (to & 0xfff)) / sizeof<T>();
   if (room < count) count = room;
   if (count == 0) return 0;
-  const target = hostForWrite<u8>(to);
+  const target = implicitHostForWrite<u8>(to);
   if (target == 0) return 0;
   if (kind == id.STOS) {
     const value = load<T>(GPR);
@@ -517,7 +540,7 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const available = (4096 - (from & 0xfff)) / sizeof<T>();
   if (available < count) count = available;
   if (count == 0) return 0;
-  const source = hostForRead<u8>(from);
+  const source = implicitHostForRead<u8>(from);
   if (source == 0) return 0;
   const bytes = <u32>(count * sizeof<T>());
   // An overlap where the copy feeds itself must go element by element.

@@ -5,7 +5,7 @@
  * anything: `false` means that nothing has happened and that the general handler must do the instruction.
  */
 import { CPU, FLAG_KIND, FLAG_RESULT, FLAGS, GPR, OPERAND } from "../layout";
-import { hostForRead, hostForWrite } from "../mmu/memory";
+import { hostForRead, hostForWrite, implicitHostForRead, implicitHostForWrite } from "../mmu/memory";
 import { alu, multiplyHighSigned } from "./arithmetic";
 import { ADD, condition, DEC, INC, isBelow, LOGIC, SUB, setCarryOverflow, setGiven, setLazy } from "./flags";
 import { BELOW, DESTINATION, EQUAL, INDEX, LESS, NEGATIVE, SOURCE } from "./record";
@@ -268,7 +268,7 @@ export function update<T>(r: u32, operation: u32): bool {
 }
 export function push(value: u64): bool {
   const at = load<u64>(GPR + RSP * 8) - 8;
-  const host = hostForWrite<u64>(at);
+  const host = implicitHostForWrite<u64>(at);
   if (host == 0) return false;
   store<u64>(host, value);
   store<u64>(GPR + RSP * 8, at);
@@ -276,7 +276,7 @@ export function push(value: u64): bool {
 }
 export function pop(r: u32): bool {
   const at = load<u64>(GPR + RSP * 8);
-  const host = hostForRead<u64>(at);
+  const host = implicitHostForRead<u64>(at);
   if (host == 0) return false;
   store<u64>(GPR + RSP * 8, at + 8);
   store<u64>(destination(r), load<u64>(host));
@@ -284,7 +284,7 @@ export function pop(r: u32): bool {
 }
 export function leave(): bool {
   const at = load<u64>(GPR + RBP * 8);
-  const host = hostForRead<u64>(at);
+  const host = implicitHostForRead<u64>(at);
   if (host == 0) return false;
   store<u64>(GPR + RSP * 8, at + 8);
   store<u64>(GPR + RBP * 8, load<u64>(host));

@@ -20,7 +20,11 @@ import {
   MCG_STATUS,
   MISC_ENABLE,
   MTRR_DEF,
+  OPTION_SHADOW_CHECK,
+  OPTIONS,
   PAT,
+  SHADOW_OFFSET,
+  SHADOW_ON,
   STAR,
   SYSENTER_CS,
   SYSENTER_EIP,
@@ -46,6 +50,10 @@ import {
 } from "./state";
 
 export let msrValue: u64 = 0;
+
+function hasShadowCheck(): bool {
+  return (load<u32>(OPTIONS) & OPTION_SHADOW_CHECK) != 0;
+}
 
 /** Machine-check banks: IA32_MC0_CTL and its like at 400h, four registers each. */
 const MC_BANK_COUNT: u32 = 2;
@@ -82,6 +90,9 @@ function plain(msr: u32): u32 {
     case 0xc0000103:
       return TSC_AUX;
   }
+  // The shadow check's registers (shadow/check.ts); the last two are read-only.
+  if (msr > 0x4c414200 && msr <= 0x4c414205 && hasShadowCheck())
+    return SHADOW_OFFSET + ((msr - 0x4c414201) << 3);
   return 0;
 }
 
@@ -98,6 +109,9 @@ export function readMsr(msr: u32): bool {
     return true;
   }
   switch (msr) {
+    case 0x4c414200:
+      msrValue = load<u32>(SHADOW_ON);
+      return hasShadowCheck();
     case 0x10:
       msrValue = tsc();
       return true;
@@ -136,6 +150,17 @@ export function readMsr(msr: u32): bool {
 /** WRMSR; false: #GP. */
 export function writeMsr(msr: u32, value: u64): bool {
   switch (msr) {
+    case 0x4c414200:
+      if (!hasShadowCheck() || value > 1) return false;
+      store<u32>(SHADOW_ON, <u32>value);
+      flushTlb();
+      return true;
+    case 0x4c414201:
+      if (load<u32>(SHADOW_ON) != 0) return false;
+      break;
+    case 0x4c414204:
+    case 0x4c414205:
+      return false;
     case 0x10:
       store<u64>(TSC_OFFSET, value - now());
       lapicTscChanged();

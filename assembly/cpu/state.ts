@@ -156,6 +156,8 @@ export function isCanonical(address: u64): bool {
   return <u64>(((<i64>address) << 16) >> 16) == address;
 }
 
+/** The TLB of programs. */
+export const TLB_USER: u32 = 2;
 /** The TLB that stays empty: with alignment checks in force every access takes the slow path, which makes them. */
 export const TLB_NEVER: u32 = 3;
 
@@ -163,7 +165,7 @@ export const TLB_NEVER: u32 = 3;
 export function selectTlb(): void {
   let mode: u32 = 0;
   if (load<u32>(CPL) == 3)
-    mode = (load<u64>(FLAGS) & FLAG_AC) != 0 && (load<u64>(CR0) & CR0_AM) != 0 ? TLB_NEVER : 2;
+    mode = (load<u64>(FLAGS) & FLAG_AC) != 0 && (load<u64>(CR0) & CR0_AM) != 0 ? TLB_NEVER : TLB_USER;
   else if ((load<u64>(CR4) & CR4_SMAP) != 0 && (load<u64>(FLAGS) & FLAG_AC) == 0) mode = 1;
   store<u32>(TLB_MODE, load<u32>(TLB_BASE) + mode * TLB_SIZE);
 }

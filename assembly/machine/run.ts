@@ -29,6 +29,7 @@ import {
   RETIRED,
   RIP,
   RUN_CHUNK,
+  SHADOW_SKIP,
   SIGNAL,
   STOP_AT,
   TIME,
@@ -96,6 +97,7 @@ export function run(budget: i32): u32 {
     const skips = skipsBreakpoint();
     if (resumed || breakpoints || hooked || skips) chunk = 1;
     store<u64>(FLAGS, load<u64>(FLAGS) & ~FLAG_RF);
+    store<u32>(SHADOW_SKIP, resumed ? 1 : 0);
     const shadow = load<u32>(INHIBIT);
     const stepping = (load<u64>(FLAGS) & FLAG_TF) != 0;
     store<u32>(INHIBIT, 0);

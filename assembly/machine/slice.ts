@@ -35,7 +35,7 @@ import { isCanonical, RSP } from "../cpu/state";
 import { system } from "../cpu/system";
 import { cachedTrace, endOf, follow, isKept, limit, remaining, startOf } from "../cpu/traces";
 import { BUDGET, CODE_BASE, GPR, RIP, SIGNAL } from "../layout";
-import { hostForRead } from "../mmu/memory";
+import { implicitHostForRead } from "../mmu/memory";
 
 /** Runs until BUDGET is spent or SIGNAL set; BUDGET then holds what is left, RIP the next instruction. */
 export function slice(): void {
@@ -502,7 +502,7 @@ export function slice(): void {
         break;
       case form.RET: {
         const stack = load<u64>(GPR + RSP * 8);
-        const host = hostForRead<u64>(stack);
+        const host = implicitHostForRead<u64>(stack);
         if (host == 0) break;
         const target = load<u64>(host);
         if (!isCanonical(target)) break;

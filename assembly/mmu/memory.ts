@@ -10,6 +10,9 @@
  * stays one when its fast path is taken away: for a page that begins to hold code, for dirty tracking, after a
  * restore. The slow path then uses it without a walk.
  *
+ * Where a shadow is checked (shadow/check.ts), an access is fast only when the shadow bytes of its first and last
+ * granule are zero. Everything else about it is decided by mayAccess(), before anything is read or written.
+ *
  * A tag that cannot match is the entry's own page with bit 12 flipped: that bit picks the entry, so no address
  * that reaches it can carry it. Everything else (misses, page crossings, devices, code pages) is slow.
  * A fault leaves an exception pending and returns 0; callers test faulted() before they change anything.
@@ -59,6 +62,7 @@ import {
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
+import { isShadow, mayAccess, shadowOf } from "../shadow/check";
 import { FRAME_CODE, FRAME_DIRTY, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
 import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkLarge, walkWritable } from "./walk";
 
@@ -68,10 +72,24 @@ function entryOf(address: u64): u32 {
   return load<u32>(TLB_MODE) + (<u32>(address >> 7) & 0x7fe0);
 }
 
+/** Whether the shadow of an entry, if it has one, lets `T` at offset x pass without a closer look. */
+function isOpen<T>(e: u32, x: u32): bool {
+  const shadow = load<u32>(e, 20);
+  if (shadow == 0) return true;
+  if (sizeof<T>() == 1) return load<u8>(shadow + (x >> 3)) == 0;
+  return (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + sizeof<T>() - 1) >> 3))) == 0;
+}
+
+function isOpenFor(e: u32, x: u32, size: u32): bool {
+  const shadow = load<u32>(e, 20);
+  if (shadow == 0) return true;
+  return size <= 8 && (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + size - 1) >> 3))) == 0;
+}
+
 export function read<T>(address: u64): T {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
-  if (x <= 4096 - sizeof<T>()) return load<T>(load<u32>(e, 16) + <u32>x);
+  if (x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x)) return load<T>(load<u32>(e, 16) + <u32>x);
   const host = slowRead(address, sizeof<T>());
   return host == 0 ? <T>0 : load<T>(host);
 }
@@ -79,24 +97,49 @@ export function read<T>(address: u64): T {
 export function write<T>(address: u64, value: T): void {
   const e = entryOf(address);
   const x = load<u64>(e, 8) ^ address;
-  if (x <= 4096 - sizeof<T>()) {
+  if (x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x)) {
     store<T>(load<u32>(e, 16) + <u32>x, value);
+    return;
+  }
+  if (!mayAccess(address, sizeof<T>(), true)) return;
+  store<T>(BOUNCE, value);
+  slowWrite(address, sizeof<T>());
+}
+
+/** Host address of a value that the fast path can read or write, else 0. */
+export function hostForRead<T>(address: u64): u32 {
+  const e = entryOf(address);
+  const x = load<u64>(e) ^ address;
+  return x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+}
+export function hostForWrite<T>(address: u64): u32 {
+  const e = entryOf(address);
+  const x = load<u64>(e, 8) ^ address;
+  return x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+}
+
+// What PUSH, CALL, RET and their like do to the stack, and strings whose whole range was looked at: no shadow check.
+export function implicitRead<T>(address: u64): T {
+  const host = implicitHostForRead<T>(address);
+  if (host != 0) return load<T>(host);
+  const copy = slowReadTo(address, sizeof<T>(), BOUNCE);
+  return copy == 0 ? <T>0 : load<T>(copy);
+}
+export function implicitWrite<T>(address: u64, value: T): void {
+  const host = implicitHostForWrite<T>(address);
+  if (host != 0) {
+    store<T>(host, value);
     return;
   }
   store<T>(BOUNCE, value);
   slowWrite(address, sizeof<T>());
 }
-
-/**
- * Host address of a value that the fast path can read or write, else 0. The checks of a shadow, whose address lies
- * in the entry (+20), belong between the compare and the return.
- */
-export function hostForRead<T>(address: u64): u32 {
+export function implicitHostForRead<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
   return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
 }
-export function hostForWrite<T>(address: u64): u32 {
+export function implicitHostForWrite<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e, 8) ^ address;
   return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
@@ -128,11 +171,11 @@ export function writeU64(address: u64, value: u64): void {
 }
 /** `size` bytes (up to 512) at `address` into linear memory at `to`; false with an exception pending. */
 export function readBytes(address: u64, to: u32, size: u32): bool {
-  const host = slowReadTo(address, size, to);
-  return host != 0;
+  return mayAccess(address, size, false) && slowReadTo(address, size, to) != 0;
 }
 /** `size` bytes (up to 512) from linear memory at `from`. */
 export function writeBytes(address: u64, from: u32, size: u32): bool {
+  if (!mayAccess(address, size, true)) return false;
   memory.copy(BOUNCE, from, size);
   return slowWrite(address, size);
 }
@@ -140,17 +183,18 @@ export function writeBytes(address: u64, from: u32, size: u32): bool {
 export function read128(address: u64): v128 {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
-  if (x <= 4096 - 16) return v128.load(load<u32>(e, 16) + <u32>x);
+  if (x <= 4096 - 16 && load<u32>(e, 20) == 0) return v128.load(load<u32>(e, 16) + <u32>x);
   const host = slowRead(address, 16);
   return host == 0 ? i64x2.splat(0) : v128.load(host);
 }
 export function write128(address: u64, value: v128): void {
   const e = entryOf(address);
   const x = load<u64>(e, 8) ^ address;
-  if (x <= 4096 - 16) {
+  if (x <= 4096 - 16 && load<u32>(e, 20) == 0) {
     v128.store(load<u32>(e, 16) + <u32>x, value);
     return;
   }
+  if (!mayAccess(address, 16, true)) return;
   v128.store(BOUNCE, value);
   slowWrite(address, 16);
 }
@@ -214,7 +258,7 @@ function checkAddress(from: u64, address: u64, size: u32, isWrite: bool): bool {
 }
 
 function slowRead(address: u64, size: u32): u32 {
-  return slowReadTo(address, size, BOUNCE);
+  return mayAccess(address, size, false) ? slowReadTo(address, size, BOUNCE) : 0;
 }
 
 /** Host address of `size` readable bytes: the page itself, or a copy at `to`. 0 with an exception pending. */
@@ -268,7 +312,7 @@ function slowWrite(from: u64, size: u32): bool {
 
 /** True when the byte at `address` could be read: what CLFLUSH checks. Else the exception is pending. */
 export function canRead(from: u64): bool {
-  if (hostForRead<u8>(from) != 0) return true;
+  if (implicitHostForRead<u8>(from) != 0) return true;
   const address = resolve(from);
   return checkAddress(from, address, 1, false) && translate(tagOf(from), address, READ) != INVALID;
 }
@@ -276,7 +320,9 @@ export function canRead(from: u64): bool {
 /** True when a store of `size` bytes at `address` would succeed; else the exception is pending. */
 export function canWrite(from: u64, size: u32): bool {
   const e = entryOf(from);
-  if ((load<u64>(e, 8) ^ from) <= 4096 - size) return true;
+  const x = load<u64>(e, 8) ^ from;
+  if (x <= 4096 - size && isOpenFor(e, <u32>x, size)) return true;
+  if (!mayAccess(from, size, true)) return false;
   const address = resolve(from);
   if (!checkAddress(from, address, size, true)) return false;
   if (translate(tagOf(from), address, WRITE) == INVALID) return false;
@@ -425,6 +471,7 @@ function bind(page: u64, physical: u64): void {
   const known = load<u64>(e, 24);
   if ((known & CACHED) == 0 || (load<u64>(e) & ~0x1000) != (page & ~0x1000)) return;
   store<u32>(e, frameOf(physical), 16);
+  store<u32>(e, shadowOf(page), 20);
   const flags = frameFlags(physical);
   const isPlain = (flags & FRAME_CODE) == 0 && (flags & FRAME_DIRTY) != 0;
   store<u64>(e, page);
@@ -535,6 +582,7 @@ export function flushTlbNonGlobal(): void {
 
 /** INVLPG: forgets the page of this address, all of it if it is large. */
 export function flushPage(address: u64): void {
+  if (isShadow(address)) return flushTlb();
   if ((load<u64>(largeWord(address)) & largeBit(address)) != 0) return flushTlb();
   const first = load<u32>(TLB_BASE) + (<u32>(address >> 7) & 0x7fe0);
   for (let mode: u32 = 0; mode < TLB_NEVER; mode++) emptyEntry(first + mode * TLB_SIZE);

@@ -115,6 +115,22 @@ export function walk(address: u64, kind: u32): u64 {
   return INVALID;
 }
 
+/** Physical address of a supervisor address in long mode as the tables say it, or INVALID; nothing is marked or raised. */
+export function peek(address: u64): u64 {
+  if (!inLongMode()) return INVALID;
+  let table = load<u64>(CR3) & ADDRESS;
+  for (let shift: u32 = 39; shift >= 12; shift -= 9) {
+    const entry = loadEntry(table + ((address >> shift) & 511) * 8);
+    if ((entry & P) == 0) return INVALID;
+    if (shift == 12 || (shift < 39 && (entry & PS) != 0)) {
+      const mask: u64 = ((<u64>1) << shift) - 1;
+      return ((entry & ADDRESS & ~mask) | (address & mask)) & PHYSICAL_BITS;
+    }
+    table = entry & ADDRESS;
+  }
+  return INVALID;
+}
+
 function touch(at: u64): void {
   const entry = loadEntry(at);
   if ((entry & A) == 0) storeEntry(at, entry | A, 8);

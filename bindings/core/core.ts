@@ -42,6 +42,11 @@ export interface CoreOptions {
    * descriptor tables do not take part. Default false.
    */
   readonly ignoreTopByte?: boolean;
+  /**
+   * The processor can check the kernel's data accesses against a shadow (CPUID leaf 40000001h; docs/kasan.md), once the
+   * guest turns that on. Default false.
+   */
+  readonly shadowCheck?: boolean;
   /** Keep what enters the machine, for replay. Default true. */
   readonly recordInputs?: boolean;
   /** The compiled core; by default the one that was built with the library. */
@@ -180,7 +185,10 @@ export class Core {
     if (used > at.FRAMES) this.#bytes.fill(0, at.FRAMES, used);
     const { serialPorts = 2 } = this.#options;
     this.#exports.reset(this.ramBytes / MIB, this.cpus, this.#startSeconds, serialPorts);
-    if (this.#options.ignoreTopByte) this.#view.setUint32(at.OPTIONS, at.OPTION_IGNORE_TOP_BYTE, true);
+    const features =
+      (this.#options.ignoreTopByte ? at.OPTION_IGNORE_TOP_BYTE : 0) |
+      (this.#options.shadowCheck ? at.OPTION_SHADOW_CHECK : 0);
+    if (features !== 0) this.#view.setUint32(at.OPTIONS, features, true);
     this.#base = undefined;
     this.#inputs = [];
     this.#scheduled = [];

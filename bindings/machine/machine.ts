@@ -28,6 +28,7 @@ import { Kdump } from "../vmcore/kdump.ts";
 import { type Disk, SECTOR, SparseDisk } from "./disk.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter } from "./events.ts";
+import { type KasanOptions, kasanBoot } from "./kasan.ts";
 import { KernelFiles } from "./kernel_files.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
 import { type BootProtocol, loadKernel, unpackKernel } from "./loaders/kernel.ts";
@@ -87,6 +88,8 @@ export interface BootOptions {
    * `machine.pstore` reads. Default false.
    */
   readonly pstore?: boolean;
+  /** Find bad accesses of the kernel: see KasanOptions. */
+  readonly kasan?: KasanOptions;
   /** Kernel pointers may carry a tag in their top byte (see CoreOptions). */
   readonly ignoreTopByte?: boolean;
   /** Unix time in seconds of the real-time clock at power-on. */
@@ -262,15 +265,17 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     const kernel = unpackKernel(options.kernel ?? (await loadGuest("vmlinux")));
     const stock = own ? [] : stockWords(kernel);
     const initrd = options.initrd ?? (own ? await loadGuest("initramfs.cpio") : undefined);
+    const kasan = kasanBoot(options.kasan);
     const commandLine = [
       "console=ttyS0",
       "panic=0",
       ...(options.pstore === true ? [pstoreParameters(ramBytes, initrd?.length ?? 0)] : []),
       ...stock,
+      kasan.cmdline,
       options.cmdline ?? "",
     ]
-      .join(" ")
-      .trim();
+      .filter((words) => words !== "")
+      .join(" ");
     const cpus = options.cpus ?? 1;
     const image = loadKernel({ kernel, initrd, commandLine, ramBytes, cpus }, options.protocol);
     const { startSeconds, ignoreTopByte = false } = options;
@@ -278,6 +283,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       ramBytes,
       cpus,
       ignoreTopByte,
+      shadowCheck: kasan.shadowCheck,
       ...(startSeconds === undefined ? {} : { startSeconds }),
     });
     core.start(image);

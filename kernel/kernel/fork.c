@@ -36,6 +36,7 @@ struct task_struct init_task = {
 	.active_mm = &init_mm,
 	.cred = &init_cred, .real_cred = &init_cred,
 	.lock_depth = -1,
+	.kasan_depth = 1, /* until there is a shadow */
 	.cpus_mask = { { 1 } },
 	.comm = "swapper/0",
 	.fs = &init_fs, .files = &init_files, .nsproxy = &init_nsproxy,

@@ -372,6 +372,16 @@ static void module_enable_protection(struct module *mod, const struct load_info 
 	set_memory_x(base, info->end[0] / PAGE_SIZE);
 }
 
+/* What the compiler wants done before anything else: its globals have red zones (mm/kasan/compiler.c). */
+static void do_mod_ctors(const struct load_info *info)
+{
+	unsigned int n;
+	void (**fn)(void) = section_objs(info, ".init_array", sizeof(*fn), &n);
+
+	while (n--)
+		(*fn++)();
+}
+
 static noinline long do_init_module(struct module *mod)
 {
 	long err = mod->init ? do_one_initcall(mod->init) : 0;
@@ -446,6 +456,7 @@ static noinline long load_module(char *image, size_t size, int flags)
 	module_enable_protection(mod, info);
 	mod->state = MODULE_STATE_COMING;
 	list_add(&mod->list, &modules);
+	do_mod_ctors(info);
 	kfree(info);
 	vfree(image);
 	return do_init_module(mod);

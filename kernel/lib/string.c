@@ -12,6 +12,14 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
+void *memchr(const void *s, int c, size_t n)
+{
+	for (const u8 *p = s; n--; p++)
+		if (*p == (u8)c)
+			return (void *)p;
+	return NULL;
+}
+
 size_t strlen(const char *s)
 {
 	size_t n = 0;
@@ -130,6 +138,8 @@ EXPORT_SYMBOL(strlen);
 EXPORT_SYMBOL(strchr);
 EXPORT_SYMBOL(strstr);
 EXPORT_SYMBOL(strscpy);
+EXPORT_SYMBOL(memchr);
+EXPORT_SYMBOL(strrchr);
 EXPORT_SYMBOL(memcmp);
 EXPORT_SYMBOL(memcpy);
 EXPORT_SYMBOL(memset);

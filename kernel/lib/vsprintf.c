@@ -150,6 +150,8 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 			fmt++;
 		switch (*fmt) {
 		case 'c':
+			for (; width > 1; width--)
+				put(&o, ' ');
 			put(&o, va_arg(args, int));
 			break;
 		case 's':

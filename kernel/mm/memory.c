@@ -2,6 +2,7 @@
  * User address spaces: a list of areas, pages on first touch, a full copy at fork. Mirrors Linux mm/memory.c,
  * mm/mmap.c and lib/usercopy.c.
  */
+#include <linux/kasan.h>
 #include <asm/processor.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -229,6 +230,7 @@ noinline unsigned long _copy_from_user(void *to, const void *from, size_t n)
 
 	if (!access_ok(from, n))
 		return n;
+	kasan_check_write(to, n);
 	stac();
 	left = __copy_user(to, from, n);
 	clac();
@@ -241,6 +243,7 @@ noinline unsigned long _copy_to_user(void *to, const void *from, size_t n)
 
 	if (!access_ok(to, n))
 		return n;
+	kasan_check_read(from, n);
 	stac();
 	left = __copy_user(to, from, n);
 	clac();

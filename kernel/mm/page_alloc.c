@@ -5,6 +5,7 @@
 #include <asm/processor.h>
 #include <linux/boot.h>
 #include <linux/fault-inject.h>
+#include <linux/kasan.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -224,6 +225,7 @@ static struct page *get_page_from_freelist(gfp_t gfp, unsigned int order)
 			if (gfp & __GFP_COMP && order)
 				prep_compound_page(page, order);
 			spin_unlock_irqrestore(&zone_lock, flags);
+			kasan_unpoison_pages(page, order);
 			if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
 				memset(page_address(page), 0, PAGE_SIZE << order);
 			return page;
@@ -268,6 +270,7 @@ noinline void __free_pages(struct page *page, unsigned int order)
 	if (unlikely(init_on_free))
 		memset(page_address(page), 0, PAGE_SIZE << order);
 	kernel_poison_pages(page, 1 << order);
+	kasan_poison_pages(page, order);
 	for (unsigned long i = 0; i < 1UL << order; i++) {
 		page[i]._refcount.counter = 0;
 		page[i].mapping = NULL;
@@ -358,6 +361,7 @@ void mm_init(unsigned long initrd_from, unsigned long initrd_to)
 	/* Every kernel PML4 slot exists before the first process copies the upper half. */
 	pte_of(init_top_pgt, VMALLOC_START, true);
 	vmemmap_populate(VMEMMAP_START, ALIGN(VMEMMAP_START + max_pfn * sizeof(struct page), (unsigned long)PAGE_SIZE));
+	kasan_init(early_alloc);
 	node_data[0] = node;
 	for (int i = 0; i < NR_NODE_STATES; i++)
 		node_states[i].bits[0] = 1;

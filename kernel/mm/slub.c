@@ -5,6 +5,8 @@
  */
 #include <asm/processor.h>
 #include <linux/fault-inject.h>
+#include <linux/kasan.h>
+#include <linux/smp.h>
 #include <linux/module.h>
 #include <linux/spinlock.h>
 #include <linux/usercopy.h>
@@ -17,7 +19,7 @@ static struct kmem_cache_node boot_node;
 static struct kmem_cache *kmalloc_caches[10];
 /* Per-cpu offset of the next cache's kmem_cache_cpu. */
 DEFINE_PER_CPU(struct kmem_cache_cpu, slab_cpu_area[48]);
-static int slab_cpu_used;
+static u64 slab_cpu_used; /* a bit each */
 /*
  * Of partial lists, and of pages that are not the freeing CPU's own. A CPU's own free list needs only its interrupts
  * off, so that a fault over a broken list leaves no lock behind.
@@ -46,12 +48,15 @@ static void init_cache(struct kmem_cache *s, struct kmem_cache_node *node, const
 	s->flags = kmem_cache_flags(name, flags);
 	if (s->flags & SLAB_DEBUG_FLAGS)
 		calculate_debug_sizes(s);
+	kasan_cache_create(s, &s->size);
+	s->size = ALIGN(s->size, s->align);
 	while ((PAGE_SIZE << order) / s->size < 4 && order < 3)
 		order++;
 	s->oo.x = order << 16 | (PAGE_SIZE << order) / s->size;
 	s->min = s->max = s->oo;
 	s->node[0] = node;
-	s->cpu_slab = &slab_cpu_area[slab_cpu_used++];
+	s->cpu_slab = &slab_cpu_area[__builtin_ctzll(~slab_cpu_used)];
+	slab_cpu_used |= slab_cpu_used + 1;
 	INIT_LIST_HEAD(&node->partial);
 	INIT_LIST_HEAD(&node->full);
 	list_add(&s->list, &slab_caches);
@@ -75,6 +80,7 @@ static bool new_slab(struct kmem_cache *s, gfp_t gfp)
 	page->inuse = objects;
 	page->frozen = 1;
 	page->freelist = NULL;
+	kasan_poison_slab(page);
 	setup_slab_debug(s, page, start);
 	start += s->red_left_pad;
 	for (unsigned int i = 0; i < objects; i++)
@@ -115,7 +121,7 @@ static bool refill(struct kmem_cache *s, struct kmem_cache_cpu *c, gfp_t gfp)
 	return true;
 }
 
-static inline void *slab_alloc(struct kmem_cache *s, gfp_t gfp, unsigned long addr)
+static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache *s, gfp_t gfp, unsigned long addr)
 {
 	unsigned long flags;
 	struct kmem_cache_cpu *c;
@@ -138,6 +144,7 @@ static inline void *slab_alloc(struct kmem_cache *s, gfp_t gfp, unsigned long ad
 	} while (!object);
 	c->freelist = get_freepointer(s, object);
 	local_irq_restore(flags);
+	kasan_slab_alloc(s, object);
 	if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
 		memset(object, 0, s->object_size);
 	if (s->ctor)
@@ -186,8 +193,15 @@ static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s
 noinline void kmem_cache_free(struct kmem_cache *s, void *object)
 {
 	s = cache_from_obj(s, object);
-	if (s)
+	if (s && !kasan_slab_free(s, object, (unsigned long)__builtin_return_address(0)))
 		slab_free(s, virt_to_head_page(object), object, (unsigned long)__builtin_return_address(0));
+}
+
+/* An object comes out of KASAN's quarantine. */
+void ___cache_free(struct kmem_cache *s, void *object);
+void ___cache_free(struct kmem_cache *s, void *object)
+{
+	slab_free(s, virt_to_head_page(object), object, (unsigned long)__builtin_return_address(0));
 }
 
 static int kmalloc_index(size_t size)
@@ -206,42 +220,111 @@ static noinline void *kmalloc_large(size_t size, gfp_t gfp)
 	while (order < 52 && PAGE_SIZE << order < size)
 		order++;
 	page = alloc_pages(gfp | __GFP_COMP, order);
-	return page ? page_address(page) : NULL;
+	if (!page)
+		return NULL;
+	kasan_kmalloc_large(page_address(page), size);
+	return page_address(page);
+}
+
+static inline __attribute__((always_inline)) void *do_kmalloc(size_t size, gfp_t gfp, unsigned long addr)
+{
+	int i = kmalloc_index(size);
+	void *object;
+
+	if (i < 0)
+		return kmalloc_large(size, gfp);
+	object = slab_alloc(kmalloc_caches[i], gfp, addr);
+	if (object)
+		kasan_kmalloc(kmalloc_caches[i], object, size);
+	return object;
 }
 
 noinline void *kmalloc(size_t size, gfp_t gfp)
 {
-	int i = kmalloc_index(size);
-
-	return i >= 0 ? slab_alloc(kmalloc_caches[i], gfp, (unsigned long)__builtin_return_address(0)) : kmalloc_large(size, gfp);
+	return do_kmalloc(size, gfp, (unsigned long)__builtin_return_address(0));
 }
 
 noinline void *kzalloc(size_t size, gfp_t gfp)
 {
-	int i = kmalloc_index(size);
-
-	gfp |= __GFP_ZERO;
-	return i >= 0 ? slab_alloc(kmalloc_caches[i], gfp, (unsigned long)__builtin_return_address(0)) : kmalloc_large(size, gfp);
+	return do_kmalloc(size, gfp | __GFP_ZERO, (unsigned long)__builtin_return_address(0));
 }
 
-noinline void kfree(const void *p)
+static inline __attribute__((always_inline)) void do_kfree(const void *p, unsigned long addr)
 {
 	struct page *page;
 
 	if (!p)
 		return;
 	page = virt_to_head_page(p);
-	if (PageSlab(page))
-		slab_free(page->slab_cache, page, (void *)p, (unsigned long)__builtin_return_address(0));
-	else if (!WARN_ON_ONCE(!PageCompound(page)))
+	if (PageSlab(page)) {
+		if (!kasan_slab_free(page->slab_cache, (void *)p, addr))
+			slab_free(page->slab_cache, page, (void *)p, addr);
+	} else if (!WARN_ON_ONCE(!PageCompound(page))) {
+		kasan_kfree_large((void *)p, addr);
 		__free_pages(page, compound_order(page));
+	}
 }
 
-size_t ksize(const void *p)
+noinline void kfree(const void *p)
+{
+	do_kfree(p, (unsigned long)__builtin_return_address(0));
+}
+
+static size_t __ksize(const void *p)
 {
 	struct page *page = virt_to_head_page(p);
 
 	return PageSlab(page) ? page->slab_cache->object_size : PAGE_SIZE << compound_order(page);
+}
+
+/* All of it is the caller's from now on. */
+static inline __attribute__((always_inline)) size_t do_ksize(const void *p)
+{
+	size_t size;
+
+	if (!p || !kasan_check_byte(p))
+		return 0;
+	size = __ksize(p);
+	kasan_unpoison_range(p, size);
+	return size;
+}
+
+noinline size_t ksize(const void *p)
+{
+	return do_ksize(p);
+}
+
+/* Grows and shrinks in place while the object is large enough. */
+noinline void *krealloc(const void *p, size_t size, gfp_t gfp)
+{
+	size_t old;
+	void *new;
+
+	if (!p)
+		return do_kmalloc(size, gfp, (unsigned long)__builtin_return_address(0));
+	if (!kasan_check_byte(p))
+		return NULL;
+	old = __ksize(p);
+	if (size <= old) {
+		kasan_krealloc(p, size);
+		return (void *)p;
+	}
+	new = do_kmalloc(size, gfp, (unsigned long)__builtin_return_address(0));
+	if (new) {
+		kasan_unpoison_range(p, old); /* what the caller never had is copied too */
+		memcpy(new, p, old);
+		kfree(p);
+	}
+	return new;
+}
+
+noinline void kfree_sensitive(const void *p)
+{
+	size_t size = do_ksize(p);
+
+	if (size)
+		memset((void *)p, 0, size);
+	do_kfree(p, (unsigned long)__builtin_return_address(0));
 }
 
 /* A copy to or from a program must stay inside one object, and inside what its cache lets out. */
@@ -264,7 +347,7 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int siz
 	struct kmem_cache *s = kmem_cache_alloc(kmem_cache, GFP_KERNEL | __GFP_ZERO);
 	struct kmem_cache_node *node = kzalloc(sizeof(struct kmem_cache_node), GFP_KERNEL);
 
-	if (!s || !node || slab_cpu_used >= (int)ARRAY_SIZE(slab_cpu_area))
+	if (!s || !node || __builtin_popcountll(slab_cpu_used) >= (int)ARRAY_SIZE(slab_cpu_area))
 		return NULL;
 	s->useroffset = useroffset;
 	s->usersize = usersize;
@@ -277,6 +360,62 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsign
 	return kmem_cache_create_usercopy(name, size, align, flags, 0, 0, ctor);
 }
 
+static void free_slab(struct kmem_cache *s, struct page *page)
+{
+	s->node[0]->nr_slabs.counter--;
+	s->node[0]->total_objects.counter -= page->objects;
+	page->flags &= ~(1UL << PG_slab);
+	for (unsigned int i = 0; i < 1u << (s->oo.x >> 16); i++)
+		page[i].slab_cache = NULL;
+	page->counters = 0;
+	__free_pages(page, s->oo.x >> 16);
+}
+
+/* Slabs with objects in use are on no list but their objects', or have fewer free ones than they hold. */
+noinline void kmem_cache_destroy(struct kmem_cache *s)
+{
+	struct kmem_cache_cpu *c;
+	struct page *page, *next;
+	unsigned long flags;
+	int cpu;
+
+	if (!s || !kasan_check_byte(s))
+		return;
+	if (kasan_enabled)
+		kasan_quarantine_remove_cache(s);
+	flags = local_irq_save();
+	for_each_online_cpu(cpu) {
+		unsigned int count = 0;
+
+		c = per_cpu_ptr(s->cpu_slab, cpu);
+		if (!c->page)
+			continue;
+		for (void *at = c->freelist; at; at = get_freepointer(s, at))
+			count++;
+		for (void *at = c->page->freelist; at; at = get_freepointer(s, at))
+			count++;
+		if (count == c->page->objects) {
+			free_slab(s, c->page);
+			c->page = NULL;
+			c->freelist = NULL;
+		}
+	}
+	list_for_each_entry_safe(page, next, &s->node[0]->partial, slab_list) {
+		if (page->inuse)
+			continue;
+		list_del_init(&page->slab_list);
+		s->node[0]->nr_partial--;
+		free_slab(s, page);
+	}
+	local_irq_restore(flags);
+	if (WARN(s->node[0]->nr_slabs.counter, "%s %s: Slab cache still has objects when called from %pS\n", __func__, s->name, __builtin_return_address(0)))
+		return;
+	list_del_init(&s->list);
+	slab_cpu_used &= ~(1ULL << (s->cpu_slab - slab_cpu_area));
+	kfree(s->node[0]);
+	kmem_cache_free(kmem_cache, s);
+}
+
 void kmem_cache_init(void)
 {
 	static const char *const names[] = { "kmalloc-8", "kmalloc-16", "kmalloc-32", "kmalloc-64", "kmalloc-128", "kmalloc-256", "kmalloc-512", "kmalloc-1k", "kmalloc-2k", "kmalloc-4k" };
@@ -287,7 +426,8 @@ void kmem_cache_init(void)
 	for (int i = 0; i < 10; i++) {
 		kmalloc_caches[i] = kmem_cache_alloc(kmem_cache, GFP_KERNEL | __GFP_ZERO);
 		kmalloc_caches[i]->usersize = 8u << i;
-		init_cache(kmalloc_caches[i], &nodes[i], names[i], 8u << i, 8, 0, NULL);
+		kmalloc_caches[i]->kasan_info.is_kmalloc = true;
+		init_cache(kmalloc_caches[i], &nodes[i], names[i], 8u << i, kasan_enabled ? 8u << i : 8, 0, NULL);
 	}
 }
 
@@ -302,6 +442,10 @@ static int init_on_free_setup(char *value) { return init_on_setup(value, &init_o
 __setup("init_on_free=", init_on_free_setup);
 EXPORT_SYMBOL(kmalloc);
 EXPORT_SYMBOL(kzalloc);
+EXPORT_SYMBOL(krealloc);
+EXPORT_SYMBOL(ksize);
+EXPORT_SYMBOL(kfree_sensitive);
+EXPORT_SYMBOL(kmem_cache_destroy);
 EXPORT_SYMBOL(kfree);
 EXPORT_SYMBOL(kmem_cache_create);
 EXPORT_SYMBOL(kmem_cache_alloc);

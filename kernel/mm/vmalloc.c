@@ -1,5 +1,6 @@
 /* Virtually contiguous memory, each area with an unmapped page behind it. Mirrors Linux mm/vmalloc.c. */
 #include <asm/processor.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/smp.h>
@@ -52,6 +53,8 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 		BUG_ON(!page);
 		*pte_of(init_top_pgt, a, true) = __pa(page) | PAGE_KERNEL;
 	}
+	BUG_ON(kasan_populate_vmalloc(addr, bytes + PAGE_SIZE));
+	kasan_unpoison_vmalloc((void *)addr, size);
 	spin_unlock_irqrestore(&vmap_area_lock, flags);
 	return (void *)addr;
 fail:
@@ -123,6 +126,7 @@ void vfree(const void *p)
 		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
 		*pte = 0;
 	}
+	kasan_poison_vmalloc((void *)va->va_start, va->va_end - va->va_start);
 	spin_lock_irqsave(&vmap_area_lock, flags);
 	list_del_init(&va->list);
 	spin_unlock_irqrestore(&vmap_area_lock, flags);

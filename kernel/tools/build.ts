@@ -3,7 +3,10 @@
  * sources give the same bytes wherever they lie. Objects are rebuilt when their source, a header or a flag
  * changed (by content).
  *
- *   tsx kernel/tools/build.ts [--out=DIR]
+ *   tsx kernel/tools/build.ts [--out=DIR] [--kasan=layout|outline|inline]
+ *
+ * With --kasan the kernel's own code is instrumented (docs/kasan.md): `layout` has red zones around stack objects and
+ * globals, the others also check every access. It goes to build/guest-layout and so on.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,8 +19,15 @@ import { kallsymsOf, kernelTables, moduleTables } from "./tables.ts";
 import { command, pool, run } from "./toolchain.ts";
 
 const root: string = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+function option(name: string): string | undefined {
+  return process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3);
+}
+const KASAN_KINDS: readonly string[] = ["layout", "outline", "inline"];
+const kasan: string | undefined = option("kasan");
+if (kasan !== undefined && !KASAN_KINDS.includes(kasan))
+  throw new Error(`--kasan: expected ${KASAN_KINDS.join(", ")}, found ${kasan}`);
 const out: string = resolve(
-  process.argv.find((argument) => argument.startsWith("--out="))?.slice(6) ?? join(root, "../build/guest"),
+  option("out") ?? join(root, kasan === undefined ? "../build/guest" : `../build/guest-${kasan}`),
 );
 
 const TARGET = "--target=x86_64-linux-gnu";
@@ -40,16 +50,46 @@ const C: readonly string[] = [
   ..."-fno-addrsig -fno-asynchronous-unwind-tables -Wall -Wextra -Werror -Wno-unused-parameter".split(" "),
   "-Wno-sign-compare",
 ];
+const KASAN_DEFINES: readonly string[] =
+  kasan === undefined
+    ? []
+    : ["-DCONFIG_KASAN_STACK", ...(kasan === "layout" ? [] : ["-DCONFIG_KASAN_COMPILER"])];
 const KERNEL: readonly string[] = [
   ...C,
   ..."-D__KERNEL__ -mcmodel=kernel -mno-red-zone -mstack-alignment=8 -fstack-protector-strong".split(" "),
   ..."-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-eliminate-unused-debug-types".split(" "),
   "-Wframe-larger-than=2048",
+  ...KASAN_DEFINES,
 ];
 /** Crash points: calls in tail position are jumps, as in Linux, and undefined behaviour is reported (lib/ubsan.c). */
 const CRASH_POINTS: readonly string[] =
   "-foptimize-sibling-calls -fsanitize=array-bounds,shift,bool,enum".split(" ");
-const ASSEMBLY: readonly string[] = [...COMMON, ...INCLUDE, "-D__ASSEMBLY__", "-Wa,--fatal-warnings"];
+const KASAN_FLAGS: { readonly [kind: string]: string } = {
+  layout:
+    "-asan-instrument-reads=0 -asan-instrument-writes=0 -asan-instrument-atomics=0 -asan-instrument-byval=0",
+  outline: "-asan-instrumentation-with-call-threshold=0 -asan-kernel-mem-intrinsic-prefix=1",
+  inline: "-asan-instrumentation-with-call-threshold=10000 -asan-kernel-mem-intrinsic-prefix=1",
+};
+const KASAN: readonly string[] =
+  kasan === undefined
+    ? []
+    : [
+        "-fsanitize=kernel-address",
+        ...`-asan-mapping-offset=0xdffffc0000000000 -asan-stack=1 -asan-globals=1 ${KASAN_FLAGS[kasan]}`
+          .split(" ")
+          .flatMap((flag) => ["-mllvm", flag]),
+        "-Wno-frame-larger-than",
+      ];
+/** What has to do with poisoned memory or runs before there is a shadow: vmlinux.lds exempts most of it by these names. */
+const KASAN_EXEMPT =
+  /^mm\/(kasan\/|kfence\/|slub|page_alloc|page_poison)|^lib\/stackdepot|^kernel\/stacktrace|^arch\/x86\/kernel\/(unwind_orc|dumpstack|setup)/;
+const ASSEMBLY: readonly string[] = [
+  ...COMMON,
+  ...INCLUDE,
+  "-D__ASSEMBLY__",
+  "-Wa,--fatal-warnings",
+  ...KASAN_DEFINES,
+];
 const PURGATORY: readonly string[] = [
   ...C,
   ..."-mcmodel=small -fpie -mno-red-zone -fno-stack-protector -fomit-frame-pointer".split(" "),
@@ -157,6 +197,7 @@ async function buildModule(name: string): Promise<void> {
   const sources = filesUnder(`modules/${name}`, [".c"]);
   const flags = [
     ...KERNEL,
+    ...KASAN,
     "-DMODULE",
     `-DKBUILD_MODNAME="${name}"`,
     ...(name === "labcrash" ? CRASH_POINTS : []),
@@ -207,7 +248,11 @@ await pool([...kernelSources, ...userSources], async (source) => {
   if (source.endsWith(".S")) await compile(source, ASSEMBLY);
   else if (source.startsWith("user/")) await compile(source, USER);
   else
-    await compile(source, source.startsWith("drivers/misc/lkdtm/") ? [...KERNEL, ...CRASH_POINTS] : KERNEL);
+    await compile(source, [
+      ...KERNEL,
+      ...(KASAN_EXEMPT.test(source) ? [] : KASAN),
+      ...(source.startsWith("drivers/misc/lkdtm/") ? CRASH_POINTS : []),
+    ]);
 });
 const certificates: string = join(out, "obj/certs.S");
 writeFileSync(

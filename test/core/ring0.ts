@@ -24,6 +24,7 @@ export interface Gates {
 export interface Board {
   readonly cpus?: number;
   readonly ignoreTopByte?: boolean;
+  readonly shadowCheck?: boolean;
   /** More memory contents. */
   readonly pieces?: readonly { readonly address: number; readonly bytes: Uint8Array }[];
 }
@@ -33,6 +34,7 @@ export async function ring0(code: readonly number[], gates: Gates = {}, board: B
     ramBytes: 4 * MIB2,
     cpus: board.cpus ?? 1,
     ignoreTopByte: board.ignoreTopByte ?? false,
+    shadowCheck: board.shadowCheck ?? false,
   });
   const system = new DataView(new ArrayBuffer(0x8000));
   const entry = (address: number, value: bigint): void => system.setBigUint64(address - 0x1000, value, true);

@@ -47,6 +47,7 @@ static inline unsigned int compound_order(struct page *page)
 
 extern unsigned long phys_base; /* how far from its link address the image lies */
 extern void *high_memory;
+extern atomic_long_t _totalram_pages;
 extern unsigned long max_pfn, max_low_pfn, min_low_pfn;
 
 void mm_init(unsigned long initrd_start, unsigned long initrd_end);
@@ -65,6 +66,9 @@ unsigned long nr_free_pages(void);
 #define __alloc_size(n) __attribute__((alloc_size(n)))
 void *kmalloc(size_t size, gfp_t gfp) __alloc_size(1);
 void *kzalloc(size_t size, gfp_t gfp) __alloc_size(1);
+void *krealloc(const void *p, size_t size, gfp_t gfp) __alloc_size(2);
+/* Zeros what it frees. */
+void kfree_sensitive(const void *p);
 void kfree(const void *p);
 struct kmem_cache *kmem_cache_create(const char *name, unsigned int size, unsigned int align, slab_flags_t flags, void (*ctor)(void *));
 /* Only usersize bytes from useroffset on may be copied to and from programs; none of an ordinary cache's objects. */
@@ -73,6 +77,8 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int siz
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *s, void *p);
 void kmem_cache_init(void);
+/* Objects that are still in use stay, and so does the cache. */
+void kmem_cache_destroy(struct kmem_cache *s);
 size_t ksize(const void *p);
 
 void *vmalloc(size_t size) __alloc_size(1);

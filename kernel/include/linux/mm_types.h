@@ -54,6 +54,7 @@ struct kmem_cache {
 	unsigned int inuse, align, red_left_pad;
 	const char *name;
 	struct list_head list;
+	struct kasan_cache { int alloc_meta_offset, free_meta_offset; bool is_kmalloc; } kasan_info;
 	unsigned int useroffset, usersize;
 	struct kmem_cache_node *node[1];
 };

@@ -106,6 +106,7 @@ struct task_struct {
 	struct sigpending pending;
 	int make_it_fail;	/* fault injection with task-filter; children inherit it */
 	unsigned int fail_nth;	/* this many calls that could fail from now */
+	unsigned int kasan_depth;	/* above 0: its accesses are not reported */
 	int lock_depth;			/* of the big kernel lock, -1: not held */
 	unsigned long nvcsw, nivcsw;	/* switches: of its own accord, and not */
 	unsigned long last_switch_count, last_switch_time; /* of khungtaskd */

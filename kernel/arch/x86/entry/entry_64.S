@@ -155,6 +155,7 @@
 	IDTENTRY asm_exc_alignment_check exc_alignment_check 1
 	IDTENTRY_PARANOID asm_exc_machine_check exc_machine_check 0
 	IDTENTRY asm_exc_simd_coprocessor_error exc_simd_coprocessor_error 0
+	IDTENTRY asm_exc_shadow_check exc_shadow_check 1
 
 /*
  * NMI: as above, and the IST entry points 4096 bytes lower until the handler returns, so that an NMI let in by an

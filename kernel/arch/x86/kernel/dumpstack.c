@@ -5,6 +5,7 @@
 #include <asm/processor.h>
 #include <asm/stacktrace.h>
 #include <linux/console.h>
+#include <linux/kasan.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -183,7 +184,11 @@ static bool on_stack(const struct stack_info *info, void *at, size_t size)
 /* Registers are shown where they lie: with the stack that holds them. */
 static void show_regs_if_on_stack(const struct stack_info *info, struct pt_regs *regs, const char *log_lvl)
 {
-	if (regs && on_stack(info, regs, sizeof(*regs)))
+	if (!regs || !on_stack(info, regs, sizeof(*regs)))
+		return;
+	if (regs->orig_ax == ORIG_AX_SHADOW_CHECK) /* as good as a call from there */
+		printk_stack_address(regs->ip, true, log_lvl);
+	else
 		show_general(regs, log_lvl);
 }
 
@@ -300,7 +305,7 @@ int __die(const char *str, struct pt_regs *regs, long err)
 		exec_summary_regs = *regs;
 		have_summary = true;
 	}
-	printk(KERN_DEFAULT "%s: %04lx [#%d]%s%s\n", str, err & 0xffff, ++die_counter, " SMP", " NOPTI");
+	printk(KERN_DEFAULT "%s: %04lx [#%d]%s%s\n", str, err & 0xffff, ++die_counter, kasan_enabled ? " SMP KASAN" : " SMP", " NOPTI");
 	show_regs(regs);
 	print_modules();
 	if (notify_die(DIE_OOPS, str, regs, err, current->thread.trap_nr, SIGSEGV) == NOTIFY_STOP)

@@ -4,6 +4,7 @@
  */
 #include <asm/processor.h>
 #include <linux/boot.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -165,12 +166,14 @@ void cpu_init(void)
 	wrmsrl(MSR_STAR, (u64)(__USER_CS - 16) << 48 | (u64)__KERNEL_CS << 32);
 	wrmsrl(MSR_LSTAR, (u64)entry_SYSCALL_64);
 	wrmsrl(MSR_SYSCALL_MASK, 0x257fd5);
+	kasan_init_cpu();
 }
 
 void x86_64_start_kernel(unsigned long info, int is_pvh);
 __attribute__((no_stack_protector)) void x86_64_start_kernel(unsigned long info, int is_pvh)
 {
 	memset(__bss_start, 0, __bss_stop - __bss_start);
+	kasan_early_init();
 	if (is_pvh)
 		from_pvh(__va(info));
 	else

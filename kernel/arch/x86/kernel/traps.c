@@ -28,6 +28,7 @@ void asm_exc_coprocessor_error(void);
 void asm_exc_alignment_check(void);
 void asm_exc_machine_check(void);
 void asm_exc_simd_coprocessor_error(void);
+void asm_exc_shadow_check(void);
 void asm_sysvec_apic_timer_interrupt(void);
 void asm_sysvec_reschedule_ipi(void);
 void asm_sysvec_call_function(void);
@@ -288,6 +289,7 @@ void trap_init(void)
 		{ 11, 0, 0, asm_exc_segment_not_present }, { 12, 0, 0, asm_exc_stack_segment },
 		{ 13, 0, 0, asm_exc_general_protection }, { 14, 0, 0, asm_exc_page_fault }, { 16, 0, 0, asm_exc_coprocessor_error },
 		{ 17, 0, 0, asm_exc_alignment_check }, { 18, 4, 0, asm_exc_machine_check }, { 19, 0, 0, asm_exc_simd_coprocessor_error },
+		{ 22, 0, 0, asm_exc_shadow_check },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(gates); i++)

@@ -1,19 +1,25 @@
 /* Memory primitives by string instructions, which the processor (and an emulator) does page by page. */
 	.cfi_sections .eh_frame
-	.text
-	.globl memcpy
-	.type memcpy, @function
-memcpy:	.cfi_startproc
+/*
+ * Two of each: memset() and its like for everybody, which the CPU's shadow check looks at (instrumented kernels have
+ * them in C, mm/kasan/compiler.c), and __memset() and its like for code that has to do with poisoned memory.
+ */
+	.macro MEMORY_FUNCTIONS prefix
+	.globl \prefix\()memcpy
+	.type \prefix\()memcpy, @function
+\prefix\()memcpy:
+	.cfi_startproc
 	movq	%rdi, %rax
 	movq	%rdx, %rcx
 	rep movsb
 	ret
 	.cfi_endproc
-	.size memcpy, . - memcpy
+	.size \prefix\()memcpy, . - \prefix\()memcpy
 
-	.globl memmove
-	.type memmove, @function
-memmove: .cfi_startproc
+	.globl \prefix\()memmove
+	.type \prefix\()memmove, @function
+\prefix\()memmove:
+	.cfi_startproc
 	movq	%rdi, %rax
 	movq	%rdx, %rcx
 	movq	%rdi, %r8
@@ -29,11 +35,12 @@ memmove: .cfi_startproc
 	cld
 	ret
 	.cfi_endproc
-	.size memmove, . - memmove
+	.size \prefix\()memmove, . - \prefix\()memmove
 
-	.globl memset
-	.type memset, @function
-memset:	.cfi_startproc
+	.globl \prefix\()memset
+	.type \prefix\()memset, @function
+\prefix\()memset:
+	.cfi_startproc
 	movq	%rdi, %r8
 	movl	%esi, %eax
 	movq	%rdx, %rcx
@@ -41,7 +48,15 @@ memset:	.cfi_startproc
 	movq	%r8, %rax
 	ret
 	.cfi_endproc
-	.size memset, . - memset
+	.size \prefix\()memset, . - \prefix\()memset
+	.endm
+
+#ifndef CONFIG_KASAN_COMPILER
+	.section .text.memory, "ax"
+	MEMORY_FUNCTIONS
+#endif
+	.section .text.unchecked, "ax"
+	MEMORY_FUNCTIONS __
 
 /* unsigned long __copy_user(to, from, n): bytes that could not be copied. */
 	.globl __copy_user

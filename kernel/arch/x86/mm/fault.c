@@ -4,6 +4,7 @@
  */
 #include <asm/processor.h>
 #include <asm/stacktrace.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
@@ -92,6 +93,7 @@ static void show_fault_oops(struct pt_regs *regs, unsigned long error_code, unsi
 	}
 	printk(KERN_ALERT "");
 	dump_pagetable(address);
+	kasan_non_canonical_hook(address);
 }
 
 static noinline void page_fault_oops(struct pt_regs *regs, unsigned long error_code, unsigned long address)

@@ -24,7 +24,12 @@
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	4096
 #define PAGE_MASK	(~(PAGE_SIZE - 1UL))
+/* red zones around stack objects take room: twice as much, as in Linux */
+#ifdef CONFIG_KASAN_STACK
+#define THREAD_SIZE	32768
+#else
 #define THREAD_SIZE	16384
+#endif
 
 /* GDT selectors */
 #define __KERNEL_CS	0x10

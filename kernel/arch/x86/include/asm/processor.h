@@ -42,6 +42,7 @@ extern gate_desc idt_table[256];
 extern pgd_t init_top_pgt[512];
 
 #define X86_EFLAGS_IF 0x200
+#define X86_EFLAGS_DF 0x400
 static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
 static inline u8 inb(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }

@@ -9,6 +9,9 @@ struct stack_info { enum stack_type type; unsigned long *begin, *end, *next_sp; 
 bool get_stack_info(unsigned long *stack, struct task_struct *task, struct stack_info *info);
 const char *stack_type_name(const struct stack_info *info);
 
+/* orig_ax of a frame that the CPU's shadow check left (mm/kasan/generic.c). */
+#define ORIG_AX_SHADOW_CHECK (-2UL)
+
 struct unwind_state {
 	struct stack_info stack_info;
 	struct task_struct *task;

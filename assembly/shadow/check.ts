@@ -1,0 +1,114 @@
+/**
+ * The shadow check: a processor feature of this machine alone, for kernels without instrumented code. One byte of
+ * shadow speaks for a granule of 8 bytes of memory, at (address >> 3) + offset: 0 all may be used, 1 to 7 only so many
+ * bytes from the left, anything else none (Linux Documentation/dev-tools/kasan.rst, generic mode).
+ *
+ * The guest owns the shadow and writes to it as to any memory. CPUID leaf 40000001h, EAX bit 0, says that the check is
+ * there; these registers control it, each CPU its own:
+ *
+ *   4c414200h  bit 0: check. Turning it on or off forgets all translations
+ *   4c414201h  offset; only while the check is off
+ *   4c414202h  first address of exempt code      4c414203h  first address behind it
+ *   4c414204h  address that was refused last     4c414205h  its length, 2^64-n for a length below zero   (read-only)
+ *
+ * Every load and store of data below privilege 3 in 64-bit mode is checked before anything is read or written: a
+ * repeated string instruction as one range, first its source. Pushes, pops, calls, returns, far transfers, descriptor
+ * tables, fetches and page walks are not. What lies below the upper half has no shadow and is refused.
+ *
+ * What is refused raises exception 22 with an error code, bit 0 of which is set for a write. It is a fault: RIP is that
+ * of the instruction, and RF is set in the flags it saves; with RF set, one instruction is not checked (as with
+ * instruction breakpoints, SDM 3B 17.3.1.1), so that IRET carries on. A shadow that is not mapped is a page fault at the
+ * address of the shadow.
+ */
+import { raise, raisePageFault, SC } from "../cpu/exceptions";
+import { is64, rip, TLB_USER } from "../cpu/state";
+import {
+  CPL,
+  SHADOW_ADDRESS,
+  SHADOW_EXEMPT_END,
+  SHADOW_EXEMPT_START,
+  SHADOW_NONE,
+  SHADOW_OFFSET,
+  SHADOW_ON,
+  SHADOW_SIZE,
+  SHADOW_SKIP,
+  TLB_BASE,
+  TLB_MODE,
+  TLB_SIZE,
+} from "../layout";
+import { frameOf, isRam } from "../mmu/frames";
+import { INVALID, peek } from "../mmu/walk";
+
+/** The lowest address that has a shadow: where the upper half begins. */
+const FIRST: u64 = 0xffff800000000000;
+
+function shadowAddress(address: u64): u64 {
+  return (address >> 3) + load<u64>(SHADOW_OFFSET);
+}
+
+/** Whether the instruction under way is one whose data accesses are checked. */
+export function isChecking(): bool {
+  return load<u32>(SHADOW_ON) != 0 && load<u32>(CPL) != 3 && is64();
+}
+
+/** Whether an address lies in the shadow: then translations depend on how it is mapped. */
+export function isShadow(address: u64): bool {
+  return (
+    load<u32>(SHADOW_ON) != 0 && address >= shadowAddress(FIRST) && address <= shadowAddress(u64.MAX_VALUE)
+  );
+}
+
+/** Host address of a shadow byte, 0 when it is not mapped. */
+function hostOf(address: u64): u32 {
+  const physical = peek(shadowAddress(address));
+  return physical == INVALID || !isRam(physical) ? 0 : frameOf(physical) + (<u32>physical & 0xfff);
+}
+
+/**
+ * What an entry of the TLB in force keeps: host address of the page's 512 shadow bytes, 0 when accesses by it are not
+ * checked. What the processor does for itself while a program runs fills the kernel's TLB too, so the TLB counts.
+ */
+export function shadowOf(page: u64): u32 {
+  if (load<u32>(SHADOW_ON) == 0 || load<u32>(TLB_MODE) == load<u32>(TLB_BASE) + TLB_USER * TLB_SIZE) return 0;
+  const host = page < FIRST ? 0 : hostOf(page);
+  if (host != 0) return host;
+  memory.fill(SHADOW_NONE, 0xff, 512);
+  return SHADOW_NONE;
+}
+
+/** Whether an access may be made; else an exception is pending. */
+export function mayAccess(address: u64, size: u64, isWrite: bool): bool {
+  if (!isChecking() || load<u32>(SHADOW_SKIP) != 0 || size == 0) return true;
+  const code = rip() - 1; // RIP is behind the instruction
+  if (code >= load<u64>(SHADOW_EXEMPT_START) && code < load<u64>(SHADOW_EXEMPT_END)) return true;
+  const last = address + size - 1;
+  if (address < FIRST || last < address) return refuse(address, size, isWrite);
+  let granule = address >> 3;
+  const end = last >> 3;
+  while (granule <= end) {
+    const host = hostOf(granule << 3);
+    if (host == 0) {
+      raisePageFault(granule + load<u64>(SHADOW_OFFSET), 0);
+      return false;
+    }
+    // To the end of this page of the shadow.
+    let count: u64 = 4096 - (host & 0xfff);
+    if (count > end - granule + 1) count = end - granule + 1;
+    let n: u32 = 0;
+    while (n + 8 <= <u32>count && load<u64>(host + n) == 0) n += 8;
+    for (; n < <u32>count; n++) {
+      const value = load<u8>(host + n);
+      if (value == 0) continue;
+      if (granule + n != end || value > 7 || (<u32>last & 7) >= value) return refuse(address, size, isWrite);
+    }
+    granule += count;
+  }
+  return true;
+}
+
+function refuse(address: u64, size: u64, isWrite: bool): bool {
+  store<u64>(SHADOW_ADDRESS, address);
+  store<u64>(SHADOW_SIZE, size);
+  raise(SC, isWrite ? 1 : 0);
+  return false;
+}

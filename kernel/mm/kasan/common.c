@@ -1,0 +1,157 @@
+/*
+ * Slabs, large kmallocs, and who allocated and freed what. An object's slot:
+ *
+ *   object | struct kasan_alloc_meta | (struct kasan_free_meta, when the free object has no room for it) | red zone
+ *
+ * Shadow: fc where nothing is, 00 the object, fb free; fa in the first granule of a free object whose free_track holds.
+ * Mirrors Linux 6.1 mm/kasan/common.c and generic.c.
+ */
+#include "kasan.h"
+
+bool kasan_stacktrace = true;
+
+static int kasan_stacktrace_setup(char *value)
+{
+	kasan_stacktrace = strcmp(value, "off") != 0;
+	return 1;
+}
+early_param("kasan.stacktrace=", kasan_stacktrace_setup);
+
+void kasan_disable_current(void)
+{
+	current->kasan_depth++;
+}
+
+void kasan_enable_current(void)
+{
+	current->kasan_depth--;
+}
+
+static noinline depot_stack_handle_t kasan_save_stack(void)
+{
+	unsigned long entries[64];
+	unsigned int count = stack_trace_save(entries, ARRAY_SIZE(entries), 0);
+
+	return stack_depot_save(entries, count);
+}
+
+noinline void kasan_set_track(struct kasan_track *track)
+{
+	track->pid = current->pid;
+	track->stack = kasan_stacktrace ? kasan_save_stack() : 0;
+}
+
+static inline __attribute__((always_inline)) void kasan_save_alloc_info(struct kmem_cache *cache, void *object)
+{
+	kasan_set_track(&kasan_get_alloc_meta(cache, object)->alloc_track);
+}
+
+noinline void kasan_save_free_info(struct kmem_cache *cache, void *object)
+{
+	kasan_set_track(&kasan_get_free_meta(cache, object)->free_track);
+	*shadow_of(object) = KASAN_SLAB_FREETRACK;
+}
+
+/* Red zones grow with objects: an overrun of an array of them is long. */
+static unsigned int optimal_redzone(unsigned int size)
+{
+	return size <= 64 - 16 ? 16 : size <= 128 - 32 ? 32 : size <= 512 - 64 ? 64 : size <= 4096 - 128 ? 128 : size <= (1 << 14) - 256 ? 256 : 512;
+}
+
+void __kasan_cache_create(struct kmem_cache *cache, unsigned int *size)
+{
+	unsigned int optimal = cache->object_size + optimal_redzone(cache->object_size) + cache->red_left_pad;
+
+	*size = ALIGN(*size, 8u);
+	cache->kasan_info.alloc_meta_offset = *size - cache->red_left_pad;
+	*size += sizeof(struct kasan_alloc_meta);
+	if (cache->ctor || cache->object_size < sizeof(struct kasan_free_meta) || cache->flags & SLAB_DEBUG_FLAGS) {
+		cache->kasan_info.free_meta_offset = *size - cache->red_left_pad;
+		*size += sizeof(struct kasan_free_meta);
+	}
+	*size = max(*size, optimal);
+}
+
+void __kasan_poison_slab(struct page *page)
+{
+	kasan_poison(page_address(page), PAGE_SIZE << compound_order(page), KASAN_SLAB_REDZONE);
+}
+
+noinline void __kasan_slab_alloc(struct kmem_cache *cache, void *object)
+{
+	kasan_quarantine_reduce();
+	kasan_unpoison(object, cache->object_size);
+	if (!cache->kasan_info.is_kmalloc)
+		kasan_save_alloc_info(cache, object);
+}
+
+noinline void __kasan_kmalloc(struct kmem_cache *cache, const void *object, size_t size)
+{
+	char *from = (char *)ALIGN((unsigned long)object + size, KASAN_GRANULE_SIZE);
+	char *to = (char *)object + ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE);
+
+	kasan_unpoison(object, size);
+	kasan_poison(from, to - from, KASAN_SLAB_REDZONE);
+	kasan_save_alloc_info(cache, (void *)object);
+}
+
+void __kasan_kmalloc_large(const void *ptr, size_t size)
+{
+	struct page *page = virt_to_page(ptr);
+	unsigned long from = ALIGN((unsigned long)ptr + size, KASAN_GRANULE_SIZE);
+
+	kasan_quarantine_reduce();
+	kasan_unpoison(ptr, size);
+	kasan_poison((void *)from, (unsigned long)ptr + (PAGE_SIZE << compound_order(page)) - from, KASAN_PAGE_REDZONE);
+}
+
+void __kasan_krealloc(const void *object, size_t size)
+{
+	struct page *page = virt_to_head_page(object);
+
+	kasan_unpoison(object, size);
+	if (PageSlab(page))
+		__kasan_kmalloc(page->slab_cache, object, size);
+	else
+		__kasan_kmalloc_large(object, size);
+}
+
+/* The object of a slab that an address lies in, or in whose slot. */
+void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr)
+{
+	char *base = page_address(page);
+	unsigned long index = ((char *)addr - base) / cache->size;
+
+	return base + min(index, (unsigned long)page->objects - 1) * cache->size + cache->red_left_pad;
+}
+
+noinline bool __kasan_slab_free(struct kmem_cache *cache, void *object, unsigned long ip)
+{
+	if (unlikely(nearest_obj(cache, virt_to_head_page(object), object) != object)) {
+		kasan_report_invalid_free(object, ip, KASAN_REPORT_INVALID_FREE);
+		return true;
+	}
+	if (unlikely(!kasan_byte_accessible(object))) {
+		kasan_report_invalid_free(object, ip, KASAN_REPORT_DOUBLE_FREE);
+		return true;
+	}
+	kasan_poison(object, ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE), KASAN_SLAB_FREE);
+	kasan_save_free_info(cache, object);
+	return kasan_quarantine_put(cache, object);
+}
+
+void __kasan_kfree_large(void *ptr, unsigned long ip)
+{
+	if (ptr != page_address(virt_to_head_page(ptr)))
+		kasan_report_invalid_free(ptr, ip, KASAN_REPORT_INVALID_FREE);
+	else if (!kasan_byte_accessible(ptr))
+		kasan_report_invalid_free(ptr, ip, KASAN_REPORT_DOUBLE_FREE);
+}
+
+noinline bool __kasan_check_byte(const void *addr, unsigned long ip)
+{
+	if (kasan_byte_accessible(addr))
+		return true;
+	kasan_report((unsigned long)addr, 1, false, ip);
+	return false;
+}

@@ -1,0 +1,147 @@
+/*
+ * Where the shadow comes from: memory of its own for the direct map and the kernel image; for vmalloc and modules what
+ * is allocated with them (shadow.c); one read-only page of zeros for the rest. And the switch: the CPU's shadow check
+ * (docs/kasan.md), where there is one. Mirrors Linux 6.1 arch/x86/mm/kasan_init_64.c and mm/kasan/init.c.
+ */
+#include "kasan.h"
+#include <linux/module.h>
+
+#define MSR_SHADOW_CONTROL 0x4c414200
+#define MSR_SHADOW_OFFSET 0x4c414201
+#define MSR_SHADOW_EXEMPT_START 0x4c414202
+#define MSR_SHADOW_EXEMPT_END 0x4c414203
+#define CPUID_LAB 0x40000000
+#define PAGE_KERNEL_RO (PAGE_KERNEL & ~_PAGE_RW & ~_PAGE_DIRTY)
+
+extern char __kasan_exempt_start[], __kasan_exempt_end[];
+bool kasan_enabled, kasan_checked;
+static bool wanted;
+
+/* The page of zeros, and tables full of it: of pages, of those, and of those. */
+static unsigned long zero_tables[4][512] __attribute__((section(".bss..page_aligned"), aligned(4096)));
+
+static int kasan_setup(char *value)
+{
+	wanted = !strcmp(value, "on");
+	return 1;
+}
+early_param("kasan=", kasan_setup);
+
+/* Everything between start and end that is not mapped yet shows zeros; shift is that of an entry of the table. */
+static void populate_zero(unsigned long *table, int shift, unsigned long start, unsigned long end, void *(*alloc)(unsigned long))
+{
+	for (unsigned long next; start < end; start = next) {
+		unsigned long *entry = &table[start >> shift & 511], span = 1UL << shift;
+
+		next = min(end, (start | (span - 1)) + 1);
+		if (!(*entry & _PAGE_PRESENT)) {
+			if (next - start == span) {
+				*entry = __pa(zero_tables[(shift - 12) / 9]) | (shift == 12 ? PAGE_KERNEL_RO : _KERNPG_TABLE);
+				continue;
+			}
+			*entry = __pa(alloc(PAGE_SIZE)) | _KERNPG_TABLE;
+		}
+		if (shift > 12)
+			populate_zero(__va(*entry & PTE_PFN_MASK), shift - 9, start, next, alloc);
+	}
+}
+
+static void populate_real(const void *from, const void *to, void *(*alloc)(unsigned long))
+{
+	unsigned long start = (unsigned long)kasan_mem_to_shadow(from) & PAGE_MASK;
+	unsigned long end = ALIGN((unsigned long)kasan_mem_to_shadow(to), (unsigned long)PAGE_SIZE);
+
+	for (; start < end; start += PAGE_SIZE)
+		*pte_of(init_top_pgt, start, true) = __pa(alloc(PAGE_SIZE)) | PAGE_KERNEL;
+}
+
+static void zero_between(unsigned long start, const void *to, void *(*alloc)(unsigned long))
+{
+	populate_zero((unsigned long *)init_top_pgt, 39, start, (unsigned long)to, alloc);
+}
+
+static void fill_zero_tables(unsigned long protection)
+{
+	for (int level = 1; level < 4; level++)
+		for (int i = 0; i < 512; i++)
+			zero_tables[level][i] = __pa(zero_tables[level - 1]) | (level == 1 ? protection : _KERNPG_TABLE);
+}
+
+/*
+ * Functions whose stack objects have red zones write to the shadow as soon as they run: until there is one, all of it
+ * is the one page, and nobody looks at it. A kernel without `kasan=on` stays like that.
+ */
+void kasan_early_init(void)
+{
+#ifdef CONFIG_KASAN_STACK
+	fill_zero_tables(PAGE_KERNEL);
+	for (unsigned long a = KASAN_SHADOW_START; a < KASAN_SHADOW_END; a += 1UL << 39)
+		init_top_pgt[a >> 39 & 511].pgd = __pa(zero_tables[3]) | _KERNPG_TABLE;
+#endif
+}
+
+/* Constructors: the compiler's lists of globals (mm/kasan/compiler.c). */
+static void do_ctors(void)
+{
+	extern initcall_t __ctors_start[], __ctors_end[];
+
+	for (void (**fn)(void) = (void (**)(void))__ctors_start; fn < (void (**)(void))__ctors_end; fn++)
+		(*fn)();
+}
+
+void kasan_init(void *(*alloc)(unsigned long size))
+{
+	if (!wanted)
+		return;
+	for (unsigned long a = KASAN_SHADOW_START; a < KASAN_SHADOW_END; a += 1UL << 39)
+		init_top_pgt[a >> 39 & 511].pgd = 0;
+	__memset(zero_tables[0], 0, PAGE_SIZE);
+	fill_zero_tables(PAGE_KERNEL_RO);
+	populate_real((void *)PAGE_OFFSET, high_memory, alloc);
+	populate_real(_text, _end, alloc);
+	/* vmalloc's and the modules' shadow stays empty, but every top-level entry exists */
+	for (unsigned long a = (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_START); a < (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_END); a += 1UL << 39)
+		if (!init_top_pgt[a >> 39 & 511].pgd)
+			init_top_pgt[a >> 39 & 511].pgd = __pa(alloc(PAGE_SIZE)) | _KERNPG_TABLE;
+	zero_between(KASAN_SHADOW_START, kasan_mem_to_shadow((void *)VMALLOC_START), alloc);
+	zero_between((unsigned long)kasan_mem_to_shadow((void *)(VMALLOC_END + 1)), kasan_mem_to_shadow((void *)MODULES_VADDR), alloc);
+	zero_between((unsigned long)kasan_mem_to_shadow((void *)MODULES_END), (void *)KASAN_SHADOW_END, alloc);
+	write_cr3(read_cr3());
+	kasan_enabled = true;
+#ifdef CONFIG_KASAN_COMPILER
+	kasan_checked = true;
+#endif
+	do_ctors();
+	current->kasan_depth = 0;
+	kasan_init_cpu();
+	pr_info("KernelAddressSanitizer initialized\n");
+}
+
+static bool has_shadow_check(void)
+{
+	u32 r[4];
+
+	cpuid(CPUID_LAB, 0, r);
+	if (r[0] < CPUID_LAB + 1 || r[1] != 0x73617263 || r[2] != 0x62616c68 || r[3] != 0x20555043) /* "crashlabCPU " */
+		return false;
+	cpuid(CPUID_LAB + 1, 0, r);
+	return r[0] & 1;
+}
+
+void kasan_init_cpu(void)
+{
+	if (!kasan_enabled || !has_shadow_check())
+		return;
+	wrmsrl(MSR_SHADOW_OFFSET, KASAN_SHADOW_OFFSET);
+	wrmsrl(MSR_SHADOW_EXEMPT_START, (unsigned long)__kasan_exempt_start);
+	wrmsrl(MSR_SHADOW_EXEMPT_END, (unsigned long)__kasan_exempt_end);
+	wrmsrl(MSR_SHADOW_CONTROL, 1);
+	kasan_checked = true;
+}
+
+void kasan_stop_cpu(void)
+{
+	if (kasan_enabled && has_shadow_check())
+		wrmsrl(MSR_SHADOW_CONTROL, 0);
+}
+EXPORT_SYMBOL(kasan_checked);

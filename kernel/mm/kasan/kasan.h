@@ -1,0 +1,80 @@
+/* What the files of KASAN share. Its code may touch poisoned memory (vmlinux.lds): what it calls must not be told. */
+#ifndef _MM_KASAN_H
+#define _MM_KASAN_H
+#include <asm/processor.h>
+#include <linux/kasan.h>
+#include <linux/sched.h>
+#include <linux/stackdepot.h>
+#include "../slab.h"
+
+#define KASAN_GRANULE_MASK (KASAN_GRANULE_SIZE - 1)
+/* Shadow bytes (Linux 6.1 mm/kasan/kasan.h); those of stacks and globals are the compiler's. */
+#define KASAN_PAGE_FREE 0xff
+#define KASAN_PAGE_REDZONE 0xfe
+#define KASAN_SLAB_REDZONE 0xfc
+#define KASAN_SLAB_FREE 0xfb
+#define KASAN_SLAB_FREETRACK 0xfa	/* free, and who freed it is in the object */
+#define KASAN_GLOBAL_REDZONE 0xf9
+#define KASAN_VMALLOC_INVALID 0xf8
+#define KASAN_STACK_LEFT 0xf1
+#define KASAN_STACK_MID 0xf2
+#define KASAN_STACK_RIGHT 0xf3
+#define KASAN_STACK_PARTIAL 0xf4
+#define KASAN_ALLOCA_LEFT 0xca
+#define KASAN_ALLOCA_RIGHT 0xcb
+#define KASAN_CURRENT_STACK_FRAME_MAGIC 0x41b58ab3
+
+struct kasan_track { u32 pid; depot_stack_handle_t stack; };
+struct kasan_alloc_meta { struct kasan_track alloc_track; depot_stack_handle_t aux_stack[2]; };
+struct qlist_node { struct qlist_node *next; };
+struct kasan_free_meta { struct qlist_node quarantine_link; struct kasan_track free_track; };
+
+enum kasan_report_type { KASAN_REPORT_ACCESS, KASAN_REPORT_INVALID_FREE, KASAN_REPORT_DOUBLE_FREE };
+struct kasan_report_info {
+	enum kasan_report_type type;
+	unsigned long access_addr, first_bad_addr;
+	size_t access_size;
+	bool is_write;
+	unsigned long ip;
+	struct kmem_cache *cache;
+	void *object;
+};
+
+static inline bool addr_has_metadata(unsigned long addr)
+{
+	return addr >= (unsigned long)kasan_shadow_to_mem((void *)KASAN_SHADOW_START);
+}
+static inline u8 *shadow_of(const void *addr)
+{
+	return kasan_mem_to_shadow(addr);
+}
+static inline struct kasan_alloc_meta *kasan_get_alloc_meta(struct kmem_cache *cache, const void *object)
+{
+	return (void *)((char *)object + cache->kasan_info.alloc_meta_offset);
+}
+static inline struct kasan_free_meta *kasan_get_free_meta(struct kmem_cache *cache, const void *object)
+{
+	return (void *)((char *)object + cache->kasan_info.free_meta_offset);
+}
+
+/* Both ends of a poisoned range lie on granules; an unpoisoned one may end inside one. */
+void kasan_poison(const void *addr, size_t size, u8 value);
+void kasan_unpoison(const void *addr, size_t size);
+bool kasan_byte_accessible(const void *addr);
+unsigned long kasan_find_first_bad_addr(unsigned long addr, size_t size);
+
+void kasan_set_track(struct kasan_track *track);
+void kasan_save_free_info(struct kmem_cache *cache, void *object);
+void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr);
+bool kasan_quarantine_put(struct kmem_cache *cache, void *object);
+void kasan_quarantine_reduce(void);
+void *__memset(void *s, int c, size_t n);
+/* mm/slub.c: the free itself. */
+void ___cache_free(struct kmem_cache *cache, void *object);
+
+void kasan_report_invalid_free(void *ptr, unsigned long ip, enum kasan_report_type type);
+const char *kasan_get_bug_type(const struct kasan_report_info *info);
+void kasan_print_address_stack_frame(const void *addr);
+bool object_is_on_stack(const void *addr);
+extern bool kasan_stacktrace;
+#endif

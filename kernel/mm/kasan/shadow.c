@@ -1,0 +1,82 @@
+/*
+ * The shadow as an array: poisoning, unpoisoning, looking. And the shadow of vmalloc areas, which is allocated with
+ * them and kept. Mirrors Linux 6.1 mm/kasan/shadow.c.
+ */
+#include "kasan.h"
+#include <linux/spinlock.h>
+
+void kasan_poison(const void *addr, size_t size, u8 value)
+{
+	if (((unsigned long)addr | size) & KASAN_GRANULE_MASK)
+		return;
+	__memset(shadow_of(addr), value, size >> KASAN_SHADOW_SCALE_SHIFT);
+}
+
+void kasan_unpoison(const void *addr, size_t size)
+{
+	kasan_poison(addr, size & ~KASAN_GRANULE_MASK, 0);
+	if (size & KASAN_GRANULE_MASK)
+		*shadow_of((const char *)addr + size) = size & KASAN_GRANULE_MASK;
+}
+
+bool kasan_byte_accessible(const void *addr)
+{
+	return *shadow_of(addr) < KASAN_GRANULE_SIZE;
+}
+
+/* The granule that a report is about: the first one whose shadow is not zero. */
+unsigned long kasan_find_first_bad_addr(unsigned long addr, size_t size)
+{
+	unsigned long at = addr;
+
+	while (addr_has_metadata(addr) && at < addr + size && !*shadow_of((void *)at))
+		at += KASAN_GRANULE_SIZE;
+	return at;
+}
+
+void __kasan_unpoison_range(const void *addr, size_t size)
+{
+	kasan_unpoison(addr, size);
+}
+
+void __kasan_unpoison_pages(struct page *page, unsigned int order)
+{
+	kasan_unpoison(page_address(page), PAGE_SIZE << order);
+}
+
+void __kasan_poison_pages(struct page *page, unsigned int order)
+{
+	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_PAGE_FREE);
+}
+
+/* Pages of shadow for an area, as far as its neighbours did not need them already. */
+int __kasan_populate_vmalloc(unsigned long addr, unsigned long size)
+{
+	unsigned long start = (unsigned long)shadow_of((void *)addr) & PAGE_MASK;
+	unsigned long end = ALIGN((unsigned long)shadow_of((void *)(addr + size)), (unsigned long)PAGE_SIZE);
+
+	for (; start < end; start += PAGE_SIZE) {
+		unsigned long *pte = pte_of(init_top_pgt, start, true), page;
+
+		if (!pte)
+			return -ENOMEM;
+		if (*pte & _PAGE_PRESENT)
+			continue;
+		page = get_zeroed_page(GFP_KERNEL);
+		if (!page)
+			return -ENOMEM;
+		__memset((void *)page, KASAN_VMALLOC_INVALID, PAGE_SIZE);
+		*pte = __pa(page) | PAGE_KERNEL;
+	}
+	return 0;
+}
+
+void __kasan_unpoison_vmalloc(const void *start, unsigned long size)
+{
+	kasan_unpoison(start, size);
+}
+
+void __kasan_poison_vmalloc(const void *start, unsigned long size)
+{
+	kasan_poison(start, ALIGN(size, KASAN_GRANULE_SIZE), KASAN_VMALLOC_INVALID);
+}

@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import { boot, type Machine } from "../../bindings/index.ts";
+import { checkReport } from "../../bindings/report/index.ts";
+import { COMPILER_CASES, HEAP_CASES } from "./cases.ts";
+import { kasanReports } from "./reports.ts";
+
+const GENERIC = { mode: "generic" } as const;
+
+/** Runs the suite; the log of each case, and how it ended. */
+async function runSuite(machine: Machine): Promise<Map<string, { log: string[]; result: string }>> {
+  const from = machine.consoleLog.length;
+  await machine.exec("insmod kasan_test", { budget: 5e9 });
+  const cases = new Map<string, { log: string[]; result: string }>();
+  let log: string[] = [];
+  for (const line of machine.consoleLog.slice(from)) {
+    const [, result = "", name = ""] = /\] {5}((?:not )?ok) \d+ (\w+)/.exec(line) ?? [];
+    if (name === "") log.push(line);
+    else {
+      cases.set(name, { log, result: line.includes("# SKIP") ? "skip" : result });
+      log = [];
+    }
+  }
+  return cases;
+}
+
+describe("kasan_test", () => {
+  it("reports in each case what Linux reports, and nothing else", async () => {
+    const machine = await boot({ kasan: GENERIC });
+    const cases = await runSuite(machine);
+    expect(cases.size).toBe(55);
+    for (const [name, { log, result }] of cases) {
+      const found = kasanReports(log).map((r) => [r.kind, `${r.access} ${r.size}`, r.place]);
+      expect([name, ...found]).toEqual([name, ...(HEAP_CASES[name] ?? [])]);
+      if (name in HEAP_CASES) expect(`${result} ${name}`).toBe(`ok ${name}`);
+      if (name in COMPILER_CASES) expect(result).toBe("skip");
+    }
+    expect(checkReport(machine.consoleLog)).toEqual([]);
+    const uaf = kasanReports(cases.get("kmalloc_uaf")?.log ?? [])[0]?.text ?? "";
+    expect(uaf).toMatch(
+      /^Allocated by task \d+:\n kasan_save_stack\+\S+\n kasan_set_track\+\S+\n __kasan_kmalloc\+/m,
+    );
+    expect(uaf).toMatch(/^ kmalloc\+\S+\n kmalloc_uaf\+\S+ \[kasan_test\]\n kunit_try_run_case\+/m);
+    expect(uaf).toMatch(
+      /^Freed by task \d+:\n kasan_save_stack\+\S+\n kasan_set_track\+\S+\n kasan_save_free_info\+\S+\n __kasan_slab_free\+\S+\n kfree\+\S+\n kmalloc_uaf\+/m,
+    );
+  }, 60_000);
+
+  it("passes silently when nobody looks at the shadow, but for frees, which the allocators check", async () => {
+    const cases = await runSuite(await boot({ kasan: { mode: "generic", check: "none" } }));
+    for (const [name, { log }] of cases) {
+      const expected = (HEAP_CASES[name] ?? []).filter(
+        ([kind]) => kind === "double-free" || kind === "invalid-free",
+      );
+      const found = kasanReports(log).filter((r) => r.kind === "double-free" || r.access === "Free");
+      expect([name, found.length]).toEqual([name, expected.length]);
+      // Functions that ask the shadow themselves: ksize(), krealloc(), kmem_cache_destroy().
+      const asked = ["krealloc_uaf", "ksize_uaf", "kmem_cache_double_destroy", "kmalloc_double_kzfree"];
+      expect([name, kasanReports(log).length]).toEqual([
+        name,
+        expected.length + (asked.includes(name) ? 1 : 0),
+      ]);
+    }
+  }, 60_000);
+});
+
+const STRESS = "/sys/kernel/debug/kasan_stress/run";
+
+describe("generic KASAN", () => {
+  it("has nothing to say about a boot, the user's programs and random work within bounds", async () => {
+    const machine = await boot({ kasan: GENERIC, cmdline: "kasan_multi_shot", cpus: 2 });
+    for (const command of [
+      "insmod kasan_stress",
+      `echo good 1 3000 > ${STRESS}`,
+      "ls -l /bin; cat /proc/modules /proc/meminfo; echo a b | cat",
+      "insmod mydriver; rmmod mydriver; mkdir /tmp/a; echo text > /tmp/a/b; cat /tmp/a/b; rm /tmp/a/b",
+      "rmmod kasan_stress",
+    ]) {
+      const { status, stdout } = await machine.exec(command, { budget: 20e9 });
+      expect([command, status, stdout]).toEqual([command, 0, stdout]);
+    }
+    expect(machine.consoleLog.filter((line) => line.includes("KASAN:"))).toEqual([]);
+  }, 60_000);
+
+  it("finds every one of random bad accesses, with its kind, size, address and object", async () => {
+    const machine = await boot({ kasan: GENERIC });
+    await machine.exec("insmod kasan_stress");
+    const from = machine.consoleLog.length;
+    expect((await machine.exec(`echo bad 7 200 > ${STRESS}`, { budget: 20e9 })).status).toBe(0);
+    const log = machine.consoleLog.slice(from);
+    const truth = log.flatMap((line) => /kasan_stress: (?:\d+) (.*)/.exec(line)?.[1] ?? []);
+    const found = kasanReports(log).map((report) =>
+      [
+        report.kind,
+        report.access,
+        report.size,
+        report.address.toString(16).padStart(16, "0"),
+        report.object.toString(16).padStart(16, "0"),
+      ].join(" "),
+    );
+    expect(truth.length).toBeGreaterThan(150);
+    expect(found).toEqual(truth);
+  }, 60_000);
+
+  it("reports once, or always, or panics, as it is told", async () => {
+    const once = await boot({ kasan: GENERIC });
+    await once.exec("insmod labcrash");
+    await once.exec("sh -c 'echo p user_read > /sys/kernel/debug/labcrash/trigger'");
+    await once.exec("sh -c 'echo p user_read > /sys/kernel/debug/labcrash/trigger'");
+    expect(kasanReports(once.consoleLog).map(({ kind }) => kind)).toEqual(["user-memory-access"]);
+    for (const [cmdline, message] of [
+      ["kasan.fault=panic", "Kernel panic - not syncing: kasan.fault=panic set ..."],
+      ["panic_on_warn", "Kernel panic - not syncing: KASAN: panic_on_warn set ..."],
+    ] as const) {
+      const machine = await boot({ kasan: GENERIC, cmdline });
+      await machine.exec("insmod labcrash");
+      await machine
+        .exec("sh -c 'echo p user_read > /sys/kernel/debug/labcrash/trigger'")
+        .catch(() => undefined);
+      expect(machine.consoleLog.join("\n")).toContain(message);
+    }
+  }, 60_000);
+
+  it("is off, and says nothing of itself, unless it is asked for", async () => {
+    const machine = await boot();
+    expect(machine.consoleLog.join("\n")).not.toContain("KernelAddressSanitizer");
+    const on = await boot({ kasan: GENERIC });
+    expect(on.consoleLog.join("\n")).toContain("KernelAddressSanitizer initialized");
+  });
+});
