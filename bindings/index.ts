@@ -40,7 +40,7 @@ export type {
   Truth,
 } from "./faults/fault.ts";
 export type { FaultOptions } from "./faults/machine_faults.ts";
-export type { KasanOptions } from "./machine/kasan.ts";
+export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
 export {
   LABCRASH_CONTEXTS,
   LABCRASH_KINDS,
@@ -53,6 +53,7 @@ export {
 } from "./faults/names.ts";
 export { type Disk, SparseDisk } from "./machine/disk.ts";
 export type { BootProtocol } from "./machine/loaders/kernel.ts";
+export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
 export {
   type BootOptions,
   boot,

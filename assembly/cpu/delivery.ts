@@ -23,7 +23,7 @@ import {
 } from "../layout";
 import { EXIT_EXCEPTION, EXIT_TRIPLE_FAULT, requestExit } from "../machine/attention";
 import { now } from "../machine/clock";
-import { read, systemRead, systemWrite } from "../mmu/memory";
+import { implicitRead, systemRead, systemWrite } from "../mmu/memory";
 import { linear } from "./address";
 import { DR7_GD, debugIsFault } from "./debug";
 import { BP, DB, DE, DF, faulted, GP, NP, OF, PF, raise, SC, SSF, TS, UD } from "./exceptions";
@@ -402,8 +402,8 @@ function dropSegment(n: u32, privilege: u32): void {
 /** A word of the frame, read with the rights of the program. */
 function popWord(sp: u64, mask: u64, size: u32, index: u32): u64 {
   const at = linear(SS, (sp + index * size) & mask);
-  if (size == 8) return read<u64>(at);
-  return size == 4 ? read<u32>(at) : read<u16>(at);
+  if (size == 8) return implicitRead<u64>(at);
+  return size == 4 ? implicitRead<u32>(at) : implicitRead<u16>(at);
 }
 
 function interruptReturnReal(size: u32): void {

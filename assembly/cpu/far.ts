@@ -3,7 +3,7 @@
  * JMP, RET. Task gates and task-state segments as targets are not offered: #GP with their selector.
  */
 import { CPL, RIP } from "../layout";
-import { read, systemWrite } from "../mmu/memory";
+import { implicitRead, systemWrite } from "../mmu/memory";
 import { linear } from "./address";
 import { dropUnreachable } from "./delivery";
 import { faulted, GP, NP, raise, raiseGp0, SSF } from "./exceptions";
@@ -201,7 +201,7 @@ function callThroughGate(): void {
   pushInner(sp, gateSize);
   for (let n = <i32>gateParameters - 1; n >= 0; n--) {
     const at = linear(s.SS, (sp + <u32>n * gateSize) & mask);
-    const value = gateSize == 4 ? <u64>read<u32>(at) : <u64>read<u16>(at);
+    const value = gateSize == 4 ? <u64>implicitRead<u32>(at) : <u64>implicitRead<u16>(at);
     if (faulted()) return;
     pushInner(value, gateSize);
   }

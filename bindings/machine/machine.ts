@@ -28,7 +28,7 @@ import { Kdump } from "../vmcore/kdump.ts";
 import { type Disk, SECTOR, SparseDisk } from "./disk.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter } from "./events.ts";
-import { type KasanOptions, kasanBoot } from "./kasan.ts";
+import { Kasan, type KasanOptions, kasanBoot } from "./kasan.ts";
 import { KernelFiles } from "./kernel_files.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
 import { type BootProtocol, loadKernel, unpackKernel } from "./loaders/kernel.ts";
@@ -183,6 +183,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   readonly panicNotifiers: PanicNotifiers;
   /** Crash dumps. */
   readonly kdump: Kdump;
+  /** The shadow, when the machine was booted with `kasan`. */
+  readonly kasan: Kasan;
   readonly #doorbell: Doorbell;
   /** Panic notifiers of a kernel that knows no doorbell. */
   readonly #chain: BreakpointChain | undefined;
@@ -224,6 +226,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     this.#image = image;
     this.#files = files;
     this.#disk = disk;
+    this.kasan = new Kasan(core);
     this.kdump = new Kdump(
       core,
       () => this.symbols,

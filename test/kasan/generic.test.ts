@@ -99,6 +99,20 @@ describe("generic KASAN", () => {
     );
     expect(truth.length).toBeGreaterThan(150);
     expect(found).toEqual(truth);
+    // What was freed last is still so.
+    const last = kasanReports(log).findLast(({ kind, object }) => kind === "use-after-free" && object !== 0n);
+    expect(machine.kasan.shadowOf(last?.object ?? 0n)).toMatchObject({
+      value: 0xfa,
+      state: "slab-free-track",
+      accessible: 0,
+    });
+    expect(machine.kasan.shadowOf(0x1000n)).toBeUndefined();
+    expect(machine.kasan.shadowOf(0xffffd00000000000n)).toBeUndefined();
+    expect(machine.kasan.shadowOf(0xffff888000001234n)).toMatchObject({
+      granule: 0xffff888000001230n,
+      value: 0,
+      accessible: 8,
+    });
   }, 60_000);
 
   it("reports once, or always, or panics, as it is told", async () => {
@@ -122,6 +136,7 @@ describe("generic KASAN", () => {
 
   it("is off, and says nothing of itself, unless it is asked for", async () => {
     const machine = await boot();
+    expect(machine.kasan.shadowOf(0xffff888000001234n)).toBeUndefined();
     expect(machine.consoleLog.join("\n")).not.toContain("KernelAddressSanitizer");
     const on = await boot({ kasan: GENERIC });
     expect(on.consoleLog.join("\n")).toContain("KernelAddressSanitizer initialized");

@@ -4,6 +4,7 @@
  * Mirrors Linux arch/x86/kernel/machine_kexec_64.c.
  */
 #include <asm/processor.h>
+#include <linux/kasan.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
 
@@ -38,6 +39,7 @@ noinline void machine_kexec(struct kimage *image)
 	void (*relocate)(kimage_entry_t head, unsigned long stack, unsigned long start) = (void *)code;
 
 	local_irq_disable();
+	kasan_stop_cpu(); /* the next kernel has no shadow yet */
 	write_cr4(read_cr4() & ~0x20000UL); /* PCIDE first: CR3 loads mean what they say */
 	write_cr3(image->control_pages);
 	__asm__ volatile("lidt %0; lgdt %0" : : "m"(none));
