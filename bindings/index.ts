@@ -40,7 +40,6 @@ export type {
   Truth,
 } from "./faults/fault.ts";
 export type { FaultOptions } from "./faults/machine_faults.ts";
-export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
 export {
   LABCRASH_CONTEXTS,
   LABCRASH_KINDS,
