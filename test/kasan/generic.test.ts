@@ -1,27 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { boot, type Machine } from "../../bindings/index.ts";
+import { boot } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
 import { COMPILER_CASES, HEAP_CASES } from "./cases.ts";
 import { kasanReports } from "./reports.ts";
+import { runSuite } from "./suite.ts";
 
 const GENERIC = { mode: "generic" } as const;
-
-/** Runs the suite; the log of each case, and how it ended. */
-async function runSuite(machine: Machine): Promise<Map<string, { log: string[]; result: string }>> {
-  const from = machine.consoleLog.length;
-  await machine.exec("insmod kasan_test", { budget: 5e9 });
-  const cases = new Map<string, { log: string[]; result: string }>();
-  let log: string[] = [];
-  for (const line of machine.consoleLog.slice(from)) {
-    const [, result = "", name = ""] = /\] {5}((?:not )?ok) \d+ (\w+)/.exec(line) ?? [];
-    if (name === "") log.push(line);
-    else {
-      cases.set(name, { log, result: line.includes("# SKIP") ? "skip" : result });
-      log = [];
-    }
-  }
-  return cases;
-}
 
 describe("kasan_test", () => {
   it("reports in each case what Linux reports, and nothing else", async () => {
