@@ -182,6 +182,7 @@ __attribute__((no_stack_protector)) void x86_64_start_kernel(unsigned long info,
 	start_kernel();
 	__builtin_unreachable();
 }
+EXPORT_SYMBOL(phys_base);
 EXPORT_SYMBOL(this_cpu_off);
 EXPORT_SYMBOL(cpu_number);
 EXPORT_SYMBOL(__preempt_count);
