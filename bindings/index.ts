@@ -51,8 +51,8 @@ export {
   type SysrqKey,
 } from "./faults/names.ts";
 export { type Disk, SparseDisk } from "./machine/disk.ts";
-export type { BootProtocol } from "./machine/loaders/kernel.ts";
 export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
+export type { BootProtocol } from "./machine/loaders/kernel.ts";
 export {
   type BootOptions,
   boot,
