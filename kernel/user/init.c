@@ -125,7 +125,7 @@ int main(void)
 	mount("devtmpfs", "/dev");
 	read_file("/proc/cmdline", cmdline, sizeof(cmdline));
 	load_crash_kernel();
-	fd = open("/dev/crashlab", O_RDWR);
+	fd = open("/dev/crashlab", O_RDWR | O_CLOEXEC);
 	save_vmcore(fd);
 	channel = prepare_channel("/dev/ttyS1");
 	console_shell = start_shell("/dev/console");

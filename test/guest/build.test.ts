@@ -10,7 +10,7 @@ describe("the guest's build", () => {
   it("gives the same bytes from another directory", () => {
     const copy = mkdtempSync(join(tmpdir(), "crash lab "));
     try {
-      cpSync("kernel", join(copy, "kernel"), { recursive: true });
+      for (const folder of ["kernel", "bindings"]) cpSync(folder, join(copy, folder), { recursive: true });
       cpSync("package.json", join(copy, "package.json"));
       symlinkSync(resolve("node_modules"), join(copy, "node_modules"));
       execFileSync(process.execPath, ["--import", "tsx", "kernel/tools/build.ts"], { cwd: copy });

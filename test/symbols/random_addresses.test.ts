@@ -63,7 +63,7 @@ describe("addr2line agrees", () => {
     const text = symbols.elf.section(".text");
     const base = BigInt(text?.index ?? 0) << 32n;
     const addresses = inFunctions(symbols, randomNumbers(SEED, text?.size ?? 0, 2 * COUNT).map(BigInt), base);
-    expect(addresses.length).toBeGreaterThan(50);
+    expect(addresses.length).toBeGreaterThan(5);
     expect(ours(symbols, addresses, base)).toBe(addr2line(file, addresses, ["-j", ".text"]));
   });
 });

@@ -40,8 +40,8 @@ export function hex16(value: bigint): string {
 
 /** Sizes as crash writes them. */
 export function bytesText(bytes: number): string {
-  if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(1)} GB`.replace(".0 GB", " GB");
-  if (bytes >= 2 ** 20) return `${(bytes / 2 ** 20).toFixed(1)} MB`.replace(".0 MB", " MB");
+  if (bytes >= 2 ** 30) return `${oneDecimal(bytes / 2 ** 30)} GB`.replace(".0 GB", " GB");
+  if (bytes >= 2 ** 20) return `${oneDecimal(bytes / 2 ** 20)} MB`.replace(".0 MB", " MB");
   return bytes === 0 ? "0" : `${Math.round(bytes / 1024)} KB`;
 }
 
@@ -108,4 +108,12 @@ export function taskData(task: Task): object {
   const { pid, tgid, ppid, comm, cpu, state, active, kernelThread, address } = task;
   const { virtualSize, residentSize } = task;
   return { pid, tgid, ppid, comm, cpu, state, active, kernelThread, address, virtualSize, residentSize };
+}
+
+/** One decimal as C's `%.1f` rounds it: a number just between two goes to the even one. */
+function oneDecimal(value: number): string {
+  const tenths = value * 10;
+  const below = Math.floor(tenths);
+  const isTie = tenths - below === 0.5;
+  return (isTie ? (below + (below % 2)) / 10 : value).toFixed(1);
 }
