@@ -32,6 +32,7 @@ export type ShadowState =
   | "alloca-right"
   | "unknown";
 
+/** What the shadow says of a granule of eight bytes (Linux mm/kasan/kasan.h). */
 export interface ShadowByte {
   /** The first of the 8 bytes. */
   readonly granule: bigint;

@@ -68,7 +68,7 @@ describe("usage errors end with status 2 and the usage", () => {
 
 /** Arguments, and what the message must say; @name is a file of the test's folder. */
 const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
-  ["crash no-such-fault", /expected one of null-dereference, .* found "no-such-fault"/],
+  ["crash no-such-fault", /expected the name of a fault such as null-dereference, .* found "no-such-fault"/],
   ["crash null-dereference --memory lots", /expected memory such as "128M", found "lots"/],
   ["crash null-dereference --memory 0", /expected a kernel inside memory/],
   ["crash null-dereference --memory 16M", /expected .*memory.*; give the machine more memory/],
