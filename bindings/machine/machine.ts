@@ -617,7 +617,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     if (!(disk instanceof SparseDisk)) {
       throw new CrashlabError(
         "bad-option",
-        'expected a machine with a crash kernel, found one booted without crashkernel=; add "crashkernel=32M" to cmdline',
+        "expected a machine with a crash kernel and its own dump disk, found one booted without crashkernel= or with " +
+          'another disk; add "crashkernel=32M" to cmdline and leave disk out',
       );
     }
     this.#dumpOptions = words;
