@@ -51,26 +51,22 @@ export {
   type SysrqKey,
 } from "./faults/names.ts";
 export { type Disk, SparseDisk } from "./machine/disk.ts";
+export type { MachineEvents } from "./machine/events.ts";
 export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
+export type { InjectLimits, RunLimits, RunProgress } from "./machine/limits.ts";
 export type { BootProtocol } from "./machine/loaders/kernel.ts";
-export {
-  type BootOptions,
-  boot,
-  type ExecResult,
-  type InjectLimits,
-  Machine,
-  type MachineEvents,
-  type RunLimits,
-  type RunProgress,
-} from "./machine/machine.ts";
+export { boot, Machine } from "./machine/machine.ts";
 export {
   type Endpoint,
   type ExtendedHeader,
   type NetconsoleDatagram,
   NetconsoleLines,
 } from "./machine/netconsole.ts";
+export type { BootOptions } from "./machine/options.ts";
 export type { Place } from "./machine/places.ts";
 export { Pstore } from "./machine/pstore.ts";
+export type { ExecResult } from "./machine/shell.ts";
 export { busyboxInitramfs, type InitramfsOptions } from "./machine/stock/initramfs.ts";
+export type { Sysctl } from "./machine/sysctl.ts";
 export { Notify, type NotifyResult, type PanicNotifier, PanicNotifiers } from "./panic/notifiers.ts";
 export type { CrashReport } from "./report/types.ts";

@@ -2,7 +2,8 @@
 import { Command } from "commander";
 import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
-import { Machine, parseMemory } from "../machine/machine.ts";
+import { Machine } from "../machine/machine.ts";
+import { parseMemory } from "../machine/options.ts";
 import { examples, readInput } from "./files.ts";
 
 interface Options {

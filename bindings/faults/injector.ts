@@ -1,7 +1,8 @@
 /** Runs a fault on a machine, and says what came of it. */
 import type { Exit } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
-import type { Machine, RunLimits } from "../machine/machine.ts";
+import type { RunLimits } from "../machine/limits.ts";
+import type { Machine } from "../machine/machine.ts";
 import { resolvePlace } from "../machine/places.ts";
 import type { Stops } from "../machine/stops.ts";
 import type { SymbolTable } from "../symbols/table.ts";

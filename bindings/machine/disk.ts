@@ -1,4 +1,5 @@
 /** What stands behind the guest's block device (assembly/devices/block.ts): sectors of 512 bytes. */
+import type { BlockRequest, Core } from "../core/core.ts";
 
 export const SECTOR = 512;
 const CHUNK = 64 * 1024;
@@ -68,5 +69,22 @@ export class SparseDisk implements Disk {
 
   fork(): SparseDisk {
     return new SparseDisk(this.sectors, this);
+  }
+}
+
+/** Does what the guest asks of its disk, in guest memory. */
+export async function serveBlock(
+  core: Core,
+  disk: Disk | undefined,
+  { command, sector, count, address }: BlockRequest,
+): Promise<"ok" | "io-error"> {
+  const length = count * SECTOR;
+  if (disk === undefined || address + BigInt(length) > BigInt(core.ramBytes)) return "io-error";
+  try {
+    if (command === "write") await disk.write(sector, core.readPhysical(address, length));
+    else if (command === "read") core.writePhysical(address, await disk.read(sector, count));
+    return "ok";
+  } catch {
+    return "io-error";
   }
 }

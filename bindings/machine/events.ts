@@ -1,4 +1,29 @@
 /** Typed events: a map from names to payloads, listeners that can be disposed of. */
+import type { Exit } from "../core/core.ts";
+import type { BugReport, CrashReport, OopsReport, PanicReport, WarningReport } from "../report/types.ts";
+import type { NetconsoleDatagram } from "./netconsole.ts";
+
+/** What a machine tells of; `machine.on(name, listener)`. A report comes when its last line has been printed. */
+export interface MachineEvents {
+  /** A line of the console, without its end. */
+  console: string;
+  /** Raw bytes of the console. */
+  output: Uint8Array;
+  /** A crash report of any kind. */
+  report: CrashReport;
+  /** An exception or BUG() in the kernel, such as a NULL dereference. */
+  oops: OopsReport | BugReport;
+  /** A WARN() in the kernel, which goes on. */
+  warning: WarningReport;
+  /** The kernel has panicked. */
+  panic: PanicReport;
+  /** The machine has stopped for good. */
+  stopped: Exit;
+  /** Bytes that the guest wrote to port E9h, the debug console. */
+  debug: Uint8Array;
+  /** A netconsole datagram (boot parameter `netconsole=`). */
+  netconsole: NetconsoleDatagram;
+}
 
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(payload: never) => void>>();

@@ -3,7 +3,7 @@
  * shows was done by the guest.
  */
 import { loadGuest } from "#assets";
-import { type BlockRequest, Core, type Exit } from "../core/core.ts";
+import { Core, type Exit } from "../core/core.ts";
 import type { Input } from "../core/input.ts";
 import type { Registers } from "../core/registers.ts";
 import type { Snapshot } from "../core/snapshot.ts";
@@ -19,148 +19,44 @@ import type {
 import { injectFault } from "../faults/injector.ts";
 import { BreakpointChain, guestChain } from "../panic/homes.ts";
 import { PanicNotifiers } from "../panic/notifiers.ts";
-import { ReportStream } from "../report/parse.ts";
 import { withSourceLines } from "../report/source_lines.ts";
-import type { BugReport, CrashReport, OopsReport, PanicReport, WarningReport } from "../report/types.ts";
+import type { CrashReport } from "../report/types.ts";
 import { decodePlace } from "../symbols/decode.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 import { Kdump } from "../vmcore/kdump.ts";
-import { type Disk, SECTOR, SparseDisk } from "./disk.ts";
+import { ConsoleLog } from "./console.ts";
+import { CrashKernel, type CrashKernelHost, dumpDisk } from "./crash_kernel.ts";
+import { type Disk, serveBlock } from "./disk.ts";
 import { Doorbell } from "./doorbell.ts";
-import { Emitter } from "./events.ts";
-import { Kasan, type KasanOptions, kasanBoot } from "./kasan.ts";
+import { Emitter, type MachineEvents } from "./events.ts";
+import { Kasan, kasanBoot } from "./kasan.ts";
 import { KernelFiles } from "./kernel_files.ts";
+import { checkAborted, DEFAULT_BUDGET, deadlineAfter, type InjectLimits, type RunLimits } from "./limits.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
-import { type BootProtocol, loadKernel, unpackKernel } from "./loaders/kernel.ts";
-import type { NetconsoleDatagram } from "./netconsole.ts";
+import { loadKernel, unpackKernel } from "./loaders/kernel.ts";
+import { type BootOptions, checkBytes, parseMemory } from "./options.ts";
 import { type Place, resolvePlace } from "./places.ts";
 import { Pstore, pstoreParameters } from "./pstore.ts";
+import { type ExecResult, Shell } from "./shell.ts";
 import { stockWords } from "./stock/command_line.ts";
 import { hasShells } from "./stock/initramfs.ts";
 import { Stops } from "./stops.ts";
+import { Sysctl } from "./sysctl.ts";
 
-const MIB = 1024 * 1024;
 const SLICE = 20_000;
 /** Slices after which progress is told. */
 const SLICES_BETWEEN_REPORTS = 10;
 /** Slices after which the host's event loop has its turn. */
 const SLICES_BETWEEN_YIELDS = 500;
-/** Stands before the number and the exit status of a command. */
-const RECORD_SEPARATOR = "\u001e";
-const STATUS_LIMIT = 40;
-/** Longer console lines are cut into several. */
-const LINE_LIMIT = 16384;
-const NEVER = 1n << 64n;
-/** Of a run, in guest nanoseconds. */
-const DEFAULT_BUDGET = 2e9;
-/** Guest nanoseconds from a panic until the crash kernel has found the doorbell, and some. */
-const CRASH_KERNEL_COMES_UP = 2_000_000_000n;
 const CONSOLE = 0;
 const EXEC = 1;
 
-/** What `boot()` takes; without any of it a machine of 128 MiB and one CPU comes up. */
-export interface BootOptions {
-  /** Guest memory: bytes, or a number with K, M or G. Default "128M". */
-  readonly memory?: number | string;
-  /** 1 to 8. Default 1. */
-  readonly cpus?: number;
-  /** Added to the default command line: `console=ttyS0 panic=0` and, for stock Linux, the words in docs/stock-linux.md. */
-  readonly cmdline?: string;
-  /** A vmlinux, bzImage or multiboot image; by default the kernel that comes with crashlab. */
-  readonly kernel?: Uint8Array;
-  /** By default crashlab's initramfs with crashlab's kernel, nothing with another. */
-  readonly initrd?: Uint8Array;
-  /**
-   * Where the kernel's symbols are: a vmlinux with symbols or a System.map. By default those in the kernel's file or,
-   * if it has none, the kallsyms that it carries.
-   */
-  readonly symbols?: Uint8Array;
-  /** The .ko files that the guest may load, by module name, for source lines; crashlab's own need not be given. */
-  readonly modules?: { readonly [name: string]: Uint8Array };
-  readonly protocol?: BootProtocol;
-  /**
-   * What the guest's block device (/dev/cblk0) is. With `crashkernel=` on the command line it is by default a disk
-   * in memory, where the crash kernel puts its dump; otherwise there is none.
-   */
-  readonly disk?: Disk;
-  /**
-   * Messages outlive the kernel: adds the `memmap=` and `ramoops.` parameters of a zone of 1 MiB, which
-   * `machine.pstore` reads. Default false.
-   */
-  readonly pstore?: boolean;
-  /** Find bad accesses of the kernel: see KasanOptions. */
-  readonly kasan?: KasanOptions;
-  /** Kernel pointers may carry a tag in their top byte (see CoreOptions). */
-  readonly ignoreTopByte?: boolean;
-  /** Unix time in seconds of the real-time clock at power-on. */
-  readonly startSeconds?: number;
-  /** Guest nanoseconds (an instruction is one) that booting may take before `timeout` is thrown. Default 5e9. */
-  readonly budget?: number;
-  /** Ends booting with `aborted`. */
-  readonly signal?: AbortSignal;
-  /** Called for every 200,000 instructions or so. */
-  readonly onProgress?: (progress: RunProgress) => void;
-  /** Console lines from the first one on: `on("console")` can be called only after booting. */
-  readonly onConsole?: (line: string) => void;
-  /** The same for raw console output. */
-  readonly onOutput?: (bytes: Uint8Array) => void;
-  /** The same for netconsole datagrams. */
-  readonly onNetconsole?: (datagram: NetconsoleDatagram) => void;
-}
-
-/** What a machine tells of; `machine.on(name, listener)`. A report comes when its last line has been printed. */
-export interface MachineEvents {
-  /** A line of the console, without its end. */
-  console: string;
-  /** Raw bytes of the console. */
-  output: Uint8Array;
-  /** A crash report of any kind. */
-  report: CrashReport;
-  /** An exception or BUG() in the kernel, such as a NULL dereference. */
-  oops: OopsReport | BugReport;
-  /** A WARN() in the kernel, which goes on. */
-  warning: WarningReport;
-  /** The kernel has panicked. */
-  panic: PanicReport;
-  /** The machine has stopped for good. */
-  stopped: Exit;
-  /** Bytes that the guest wrote to port E9h, the debug console. */
-  debug: Uint8Array;
-  /** A netconsole datagram (boot parameter `netconsole=`). */
-  netconsole: NetconsoleDatagram;
-}
-
-/** What a command in the guest's shell came to. */
-export interface ExecResult {
-  /** What the command wrote to standard output and standard error. */
-  readonly stdout: string;
-  /** Exit status, 0 to 255; 128 + N for a process that signal N ended. */
-  readonly status: number;
-}
-
-/** How far a run has come, in guest nanoseconds since it began. */
-export interface RunProgress {
-  readonly done: number;
-  /** The budget; Infinity where there is none. Most runs end long before. */
-  readonly total: number;
-}
-
-/** How long the guest may run, and who may end it or watch it. */
-export interface RunLimits {
-  /** Guest nanoseconds (an instruction is one) to run at most; then `timeout` is thrown. Default 2e9. */
-  readonly budget?: number;
-  /** Ends the run with `aborted`; the machine stands where it is and can be run again. */
-  readonly signal?: AbortSignal;
-  /** Called for every 200,000 instructions or so. */
-  readonly onProgress?: (progress: RunProgress) => void;
-}
-
-export interface InjectLimits extends RunLimits {
-  /**
-   * A kernel that panics runs until it halts or resets by itself, not only until its last line has been read: so
-   * nothing depends on what the console says. Default false.
-   */
-  readonly toTheEnd?: boolean;
+/** What the host had seen when a snapshot was taken. */
+interface Past {
+  readonly lines: number;
+  readonly reports: number;
+  readonly commands: number;
+  readonly kernels: number;
 }
 
 /**
@@ -191,28 +87,21 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   readonly #stops: Stops;
   readonly #image: BootImage;
   readonly #files: KernelFiles;
-  #decoder = new TextDecoder();
-  #execDecoder = new TextDecoder();
-  #line = "";
-  #execNumber = 0;
-  #execOutput: string[] = [];
-  /** The end of it, in which the end of the command shows. */
-  #execEnd = "";
-  #reports = new ReportStream();
-  #seen: CrashReport[] = [];
-  #lines: string[] = [];
+  readonly #console = new ConsoleLog({
+    line: (line) => this.emit("console", line),
+    report: (report) => this.#takeReport(report),
+  });
+  readonly #shell = new Shell();
   #ready = false;
-  #shellSpoke = false;
   #stopped: Exit | undefined;
   #panicked: CrashReport | undefined;
   #busy = false;
   /** A panic's last line does not end the run. */
   #toTheEnd = false;
   /** What the host had seen when a snapshot was taken. */
-  readonly #pasts = new WeakMap<Snapshot, { lines: number; reports: number; execNumber: number }>();
+  readonly #pasts = new WeakMap<Snapshot, Past>();
   readonly #disk: Disk | undefined;
-  #dumpOptions = "";
-  #dumped: number | undefined;
+  readonly #crashKernel = new CrashKernel();
   /** Kernels that have come up: two when one has jumped into another. */
   #kernels = 0;
   /** How the guest shows that it is up; undefined for a kernel that is not known. */
@@ -231,7 +120,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       core,
       () => this.symbols,
       () => this.#hold(),
-      (words, limits, onProgress) => this.#runCrashKernel(words, limits, onProgress),
+      (words, limits, onProgress) =>
+        this.#crashKernel.run(this.#crashKernelHost(), words, limits, onProgress),
     );
     this.#doorbell = new Doorbell(core, {
       hello: () => {
@@ -243,9 +133,9 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       },
       panicNotify: (id, event, message) => this.panicNotifiers.notify(id, event, message),
       netconsole: (datagram) => this.emit("netconsole", datagram),
-      dumpOptions: () => this.#dumpOptions,
+      dumpOptions: () => this.#crashKernel.words,
       dumped: (status) => {
-        this.#dumped = status;
+        this.#crashKernel.dumped = status;
       },
     });
     const notify = (id: number, event: number, message: string): Promise<number> =>
@@ -291,7 +181,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     });
     core.start(image);
     const dumps = own && /(^| )crashkernel=/.test(commandLine);
-    const disk = options.disk ?? (dumps ? new SparseDisk(dumpSectors(ramBytes)) : undefined);
+    const disk = options.disk ?? (dumps ? dumpDisk(ramBytes) : undefined);
     core.attachBlock(disk?.sectors ?? 0n);
     const { symbols, modules } = options;
     const machine = new Machine(
@@ -339,12 +229,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   /** Console lines so far. */
   get consoleLog(): readonly string[] {
-    return this.#lines;
+    return this.#console.lines;
   }
 
   /** Crash reports so far. */
   get reports(): readonly CrashReport[] {
-    return this.#seen;
+    return this.#console.reports;
   }
 
   /** The panic that ended the kernel, if one did. */
@@ -367,21 +257,9 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     }
     deadlineAfter(0n, limits);
     checkAborted(limits.signal, `to run "${command}"`);
-    // Each command's end has its number: one given up earlier may still end before this one.
-    const end = `${RECORD_SEPARATOR}${++this.#execNumber} `;
-    this.#execOutput = [];
-    this.#execEnd = "";
-    await this.#type(EXEC, `${command}\nprintf '\\036%d %d\\n' ${this.#execNumber} $?\n`, limits);
-    const status = new RegExp(`${end}(\\d+)\\r?\\n`);
-    await this.#pump(() => status.test(this.#execEnd), limits, `"${command}" to end`);
-    const output = this.#execOutput.join("");
-    const [own = ""] = output.split(end);
-    const earlier = own.lastIndexOf(RECORD_SEPARATOR);
-    const start = earlier < 0 ? 0 : own.indexOf("\n", earlier) + 1;
-    return {
-      stdout: own.slice(start).replaceAll("\r\n", "\n"),
-      status: Number.parseInt(status.exec(this.#execEnd)?.[1] ?? "0", 10),
-    };
+    await this.#type(EXEC, this.#shell.begin(command), limits);
+    await this.#pump(() => this.#shell.status !== undefined, limits, `"${command}" to end`);
+    return { stdout: this.#shell.stdout, status: this.#shell.status ?? 0 };
   }
 
   /** Types into the console's shell. */
@@ -390,22 +268,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   }
 
   /** Kernel parameters through the guest's /proc/sys, by their dotted names. */
-  readonly sysctl: {
-    /** Value of a parameter, without the line end. Throws `bad-option` when the guest has none of that name. */
-    get(name: string, limits?: RunLimits): Promise<string>;
-    /** Throws `bad-option` when the guest does not take it. */
-    set(name: string, value: string | number, limits?: RunLimits): Promise<void>;
-  } = {
-    get: async (name, limits) => {
-      const { stdout, status } = await this.exec(`cat ${sysctlPath(name)}`, limits);
-      if (status !== 0) throw badSysctl(name, stdout);
-      return stdout.trimEnd();
-    },
-    set: async (name, value, limits) => {
-      const { stdout, status } = await this.exec(`echo ${value} > ${sysctlPath(name)}`, limits);
-      if (status !== 0) throw badSysctl(name, stdout);
-    },
-  };
+  readonly sysctl: Sysctl = new Sysctl((command, limits) => this.exec(command, limits));
 
   /**
    * Breaks the guest, or the machine under it, and waits until the guest has done what it does meanwhile, has
@@ -421,7 +284,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       stops: this.#stops,
       symbols: this.#files.tryVmlinux(),
       stopped: (): Exit | undefined => this.#stopped,
-      flush: (): void => this.#flushReports(),
+      flush: (): void => this.#console.flush(),
     };
     this.#toTheEnd = limits.toTheEnd ?? false;
     const injection = await injectFault(host, fault, limits).finally(() => {
@@ -474,17 +337,16 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     {
       using _held = this.#hold();
       this.#drain();
-      this.#flushReports();
+      this.#console.flush();
       this.core.restart(this.#image);
       this.core.attachBlock(this.#disk?.sectors ?? 0n);
       this.#kernels = 0;
-      this.#dumped = undefined;
+      this.#crashKernel.dumped = undefined;
       this.#doorbell.forget();
-      this.#decoder = new TextDecoder();
-      this.#execDecoder = new TextDecoder();
-      this.#line = "";
+      this.#console.cut();
+      this.#shell.forget();
+      this.#shell.spoke = false;
       this.#ready = false;
-      this.#shellSpoke = false;
       this.#stopped = undefined;
       this.#panicked = undefined;
     }
@@ -493,14 +355,14 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
 
   async #untilUp(given: RunLimits): Promise<void> {
     const limits = { budget: 5e9, ...given };
-    const before = this.#lines.length;
+    const before = this.consoleLog.length;
     switch (this.#sign) {
       case "ready":
         return this.#pump(() => this.#ready, limits, "user space to come up");
       case "shells":
-        return this.#pump(() => this.#shellSpoke, limits, "the initramfs's shells to come up");
+        return this.#pump(() => this.#shell.spoke, limits, "the initramfs's shells to come up");
       case "line":
-        return this.#pump(() => this.#lines.length > before, limits, "the kernel's first line");
+        return this.#pump(() => this.consoleLog.length > before, limits, "the kernel's first line");
     }
   }
 
@@ -516,7 +378,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       if (!(error instanceof CrashlabError) || (error.code !== "timeout" && error.code !== "machine-stopped"))
         throw error;
     }
-    this.#flushReports();
+    this.#console.flush();
     return this.#stopped ?? { kind: "budget" };
   }
 
@@ -524,9 +386,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   snapshot(): Snapshot {
     const snapshot = this.core.snapshot();
     this.#pasts.set(snapshot, {
-      lines: this.#lines.length,
-      reports: this.#seen.length,
-      execNumber: this.#execNumber,
+      lines: this.consoleLog.length,
+      reports: this.reports.length,
+      commands: this.#shell.number,
+      kernels: this.#kernels,
     });
     return snapshot;
   }
@@ -539,15 +402,13 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     this.#stopped = undefined;
     this.#panicked = undefined;
     this.#ready = true;
-    this.#line = "";
-    this.#decoder = new TextDecoder();
-    this.#execDecoder = new TextDecoder();
-    this.#reports = new ReportStream();
+    this.#console.cut();
+    this.#shell.forget();
     const past = this.#pasts.get(snapshot);
     if (past === undefined) return;
-    this.#lines = this.#lines.slice(0, past.lines);
-    this.#seen = this.#seen.slice(0, past.reports);
-    this.#execNumber = past.execNumber;
+    this.#console.truncate(past.lines, past.reports);
+    this.#shell.number = past.commands;
+    this.#kernels = past.kernels;
   }
 
   /** Another machine in the same state, sharing pages until one of the two writes them. */
@@ -557,7 +418,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     child.#kernels = this.#kernels;
     child.#sign = this.#sign;
     child.#commandLine = this.#commandLine;
-    child.#execNumber = this.#execNumber;
+    child.#shell.number = this.#shell.number;
     return child;
   }
 
@@ -595,58 +456,22 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     return promise;
   }
 
-  async #serveBlock({ command, sector, count, address }: BlockRequest): Promise<"ok" | "io-error"> {
-    const length = count * SECTOR;
-    if (this.#disk === undefined || address + BigInt(length) > BigInt(this.core.ramBytes)) return "io-error";
-    try {
-      if (command === "write") await this.#disk.write(sector, this.core.readPhysical(address, length));
-      else if (command === "read") this.core.writePhysical(address, await this.#disk.read(sector, count));
-      return "ok";
-    } catch {
-      return "io-error";
-    }
-  }
-
-  /** After a panic: lets the crash kernel write its dump; gives the disk with it. */
-  async #runCrashKernel(
-    words: string,
-    limits: RunLimits,
-    onProgress: (bytes: number) => void,
-  ): Promise<SparseDisk> {
-    const disk = this.#disk;
-    if (!(disk instanceof SparseDisk)) {
-      throw new CrashlabError(
-        "bad-option",
-        "expected a machine with a crash kernel and its own dump disk, found one booted without crashkernel= or with " +
-          'another disk; add "crashkernel=32M" to cmdline and leave disk out',
-      );
-    }
-    this.#dumpOptions = words;
-    this.#dumped = undefined;
-    let seen = 0;
-    const latest = this.time + CRASH_KERNEL_COMES_UP;
-    const none = (): boolean => this.#kernels < 2 && this.time > latest;
-    const done = (): boolean => {
-      if (disk.written !== seen) {
-        seen = disk.written;
-        onProgress(seen);
-      }
-      return this.#dumped !== undefined || this.#stopped !== undefined || none();
+  #crashKernelHost(): CrashKernelHost {
+    const machine = this;
+    return {
+      disk: this.#disk,
+      get time() {
+        return machine.time;
+      },
+      get kernels() {
+        return machine.#kernels;
+      },
+      get stopped() {
+        return machine.#stopped?.kind;
+      },
+      lines: this.consoleLog,
+      pump: (done, limits, what) => this.#pump(done, limits, what, true),
     };
-    await this.#pump(done, { budget: 60e9, ...limits }, "the crash kernel to write its dump", true);
-    if (this.#dumped === 0) return disk;
-    if (none()) {
-      throw new CrashlabError(
-        "machine-stopped",
-        "expected a crash kernel, found the first one still running; it starts only on a panic (panic_on_oops=1 makes an oops one)",
-      );
-    }
-    const end = this.#dumped === undefined ? `exit ${this.#stopped?.kind}` : `status ${this.#dumped}`;
-    throw new CrashlabError(
-      "machine-stopped",
-      `expected the crash kernel to write its dump, found it ended with ${end}; the console says: ` +
-        `${this.#lines.slice(-3).join(" | ")}; capture({ via: "host" }) still works`,
-    );
   }
 
   /** Runs slices until `done`. After a panic only what follows it may run: a crash kernel. */
@@ -723,7 +548,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
         await this.#doorbell.serve(exit.command, exit.address);
         return;
       case "block":
-        this.core.completeBlock(await this.#serveBlock(exit.request));
+        this.core.completeBlock(await serveBlock(this.core, this.#disk, exit.request));
         return;
       case "idle":
       case "halted":
@@ -731,7 +556,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       case "debug-exit":
       case "reset":
         this.#drain();
-        this.#flushReports();
+        this.#console.flush();
         this.#stopped = exit;
         this.emit("stopped", exit);
         return;
@@ -742,37 +567,15 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     const output = this.core.takeOutput(CONSOLE);
     if (output.length > 0) {
       this.emit("output", output);
-      const lines = (this.#line + this.#decoder.decode(output, { stream: true })).split("\n");
-      this.#line = lines.pop() ?? "";
-      if (this.#line.length > LINE_LIMIT) {
-        lines.push(this.#line);
-        this.#line = "";
-      }
-      for (const line of lines) this.#takeLine(line.replace(/\r$/, ""));
+      this.#console.take(output);
     }
     const debug = this.core.takeDebugOutput();
     if (debug.length > 0) this.emit("debug", debug);
     const executed = this.core.takeOutput(EXEC);
-    if (executed.length > 0) {
-      const text = this.#execDecoder.decode(executed, { stream: true });
-      this.#shellSpoke = true;
-      this.#execOutput.push(text);
-      this.#execEnd = this.#execEnd.slice(-STATUS_LIMIT) + text;
-    }
-  }
-
-  #takeLine(line: string): void {
-    this.#lines.push(line);
-    this.emit("console", line);
-    for (const report of this.#reports.push(line)) this.#takeReport(report);
-  }
-
-  #flushReports(): void {
-    for (const report of this.#reports.end()) this.#takeReport(report);
+    if (executed.length > 0) this.#shell.take(executed);
   }
 
   #takeReport(report: CrashReport): void {
-    this.#seen.push(report);
     this.emit("report", report);
     if (report.kind === "oops" || report.kind === "bug") this.emit("oops", report);
     else if (report.kind === "warning") this.emit("warning", report);
@@ -781,59 +584,6 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       this.emit("panic", report);
     }
   }
-}
-
-/** A file given as an option; JavaScript may give anything. */
-function checkBytes(what: string, code: "bad-kernel" | "bad-initrd", bytes: unknown): void {
-  if (bytes === undefined || bytes instanceof Uint8Array) return;
-  throw new CrashlabError(
-    code,
-    `expected the bytes of the ${what} as Uint8Array, found ${typeof bytes}; read the file`,
-  );
-}
-
-function checkAborted(signal: AbortSignal | undefined, what: string): void {
-  if (!signal?.aborted) return;
-  throw new CrashlabError("aborted", `expected ${what}, found the caller's signal aborted`, {
-    cause: signal.reason,
-  });
-}
-
-/** Guest time at which a budget is used up. */
-function deadlineAfter(time: bigint, { budget = DEFAULT_BUDGET }: { readonly budget?: number }): bigint {
-  if (Number.isNaN(budget) || budget < 0) {
-    throw new CrashlabError(
-      "bad-option",
-      `expected a budget of 0 or more guest nanoseconds, found ${budget}`,
-    );
-  }
-  return time + (Number.isFinite(budget) ? BigInt(Math.floor(budget)) : NEVER);
-}
-
-/** Room for a dump of all memory, uncompressed, with its headers. */
-function dumpSectors(ramBytes: number): bigint {
-  return BigInt((ramBytes + 64 * MIB) / SECTOR);
-}
-
-/** Bytes of "128M" and the like. */
-export function parseMemory(memory: number | string): number {
-  const match = /^(\d+)([KMG]?)$/i.exec(String(memory).trim());
-  const factor = { "": 1, K: 1024, M: MIB, G: 1024 * MIB }[match?.[2]?.toUpperCase() ?? ""];
-  if (match === null || factor === undefined) {
-    throw new CrashlabError("bad-option", `expected memory such as "128M", found "${memory}"`);
-  }
-  return Number(match[1]) * factor;
-}
-
-function sysctlPath(name: string): string {
-  if (!/^[\w.-]+$/.test(name)) {
-    throw new CrashlabError("bad-option", `expected a sysctl such as kernel.panic_on_oops, found "${name}"`);
-  }
-  return `/proc/sys/${name.replaceAll(".", "/")}`;
-}
-
-function badSysctl(name: string, said: string): CrashlabError {
-  return new CrashlabError("bad-option", `expected a sysctl of the guest, found "${name}": ${said.trim()}`);
 }
 
 /** A macrotask: timers, sockets and signals of the host get their turn. */
