@@ -1,9 +1,11 @@
 /** crashlab: an x86-64 computer with a small Linux-like kernel inside, made to be broken on purpose. */
-export type { BlockRequest, CoreOptions, ExceptionRecord, Exit } from "./core/core.ts";
 export { Core } from "./core/core.ts";
+export type { ExceptionRecord } from "./core/exceptions.ts";
+export type { BlockRequest, Exit } from "./core/exit.ts";
 export type { FpuState } from "./core/fpu.ts";
 export type { Action, Input, LineFault, MachineCheck, RegisterName } from "./core/input.ts";
 export type { BranchHook, InstructionHook, Instruments, Watchpoint } from "./core/instruments.ts";
+export type { CoreOptions } from "./core/options.ts";
 export type { Mapping } from "./core/page_walk.ts";
 export type {
   GeneralRegister,

@@ -36,15 +36,46 @@ export interface CoreExports extends Record<string, unknown> {
   runDueEvents(): void;
 }
 
-/** What the core calls for every instruction or branch while hooks are set; 1 ends the run. */
-export interface CoreHooks {
+/** What the core asks of the host. */
+export interface CoreImports {
+  /** Fills a frame that is used for the first time; 0 leaves it zero. */
+  readonly fetchFrame: (frame: number, address: number) => number;
+  /** Called for every instruction or branch while hooks are set; 1 ends the run. */
   readonly instruction: (cpu: number) => number;
   readonly branch: (cpu: number, fromLow: number, fromHigh: number) => number;
 }
 
-export interface CoreInstance {
+/** One instance of the core with its memory. */
+export class CoreInstance {
   readonly exports: CoreExports;
   readonly memory: WebAssembly.Memory;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
+
+  constructor(exports: CoreExports, memory: WebAssembly.Memory) {
+    this.exports = exports;
+    this.memory = memory;
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+  }
+
+  /** All of its memory. Memory that grows becomes another buffer: take this anew after a call into the core. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#refresh();
+    return this.#bytes;
+  }
+
+  get view(): DataView {
+    this.#refresh();
+    return this.#view;
+  }
+
+  #refresh(): void {
+    // The buffer of memory that has grown is detached, and has no length.
+    if (this.#bytes.length !== 0) return;
+    this.#bytes = new Uint8Array(this.memory.buffer);
+    this.#view = new DataView(this.memory.buffer);
+  }
 }
 
 const WASM_PAGE = 0x10000;
@@ -65,8 +96,7 @@ function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
 export async function instantiateCore(
   bytes: Uint8Array<ArrayBuffer>,
   ramBytes: number,
-  fetchFrame: (frame: number, address: number) => number,
-  hooks: CoreHooks = { instruction: () => 0, branch: () => 0 },
+  { fetchFrame, instruction, branch }: CoreImports,
 ): Promise<CoreInstance> {
   const maximum = Math.min(65536, Math.ceil((FRAMES + ramBytes) / WASM_PAGE) + 64);
   let memory: WebAssembly.Memory;
@@ -88,7 +118,7 @@ export async function instantiateCore(
   const result = await load<CoreExports>(await compile(bytes), {
     env: { memory, abort },
     frames: { fetchFrame },
-    instruments: { instruction: hooks.instruction, branch: hooks.branch },
+    instruments: { instruction, branch },
   });
   // The loader's own wrappers cost four times a plain call.
   const exports = result.instance.exports as unknown as CoreExports;
@@ -100,5 +130,5 @@ export async function instantiateCore(
       `expected a core of layout version ${VERSION}, found ${header[1]}; rebuild it: npm run build:core`,
     );
   }
-  return { exports, memory };
+  return new CoreInstance(exports, memory);
 }

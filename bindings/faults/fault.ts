@@ -1,5 +1,5 @@
 /** What a fault is, and what becomes of one. Faults are plain data, so that a campaign can send them to its workers. */
-import type { ExceptionRecord } from "../core/core.ts";
+import type { ExceptionRecord } from "../core/exceptions.ts";
 import type { LineFault, MachineCheck, RegisterName } from "../core/input.ts";
 import type { Place } from "../machine/places.ts";
 import type { CrashReport } from "../report/types.ts";

@@ -1,5 +1,5 @@
 /** Runs a fault on a machine, and says what came of it. */
-import type { Exit } from "../core/core.ts";
+import type { Exit } from "../core/exit.ts";
 import { CrashlabError } from "../error.ts";
 import type { RunLimits } from "../machine/limits.ts";
 import type { Machine } from "../machine/machine.ts";

@@ -2,7 +2,8 @@
  * What a kernel goes through, seen from outside: breakpoints on the functions with which its reports begin, the
  * exceptions that the processor took, and the taint in its memory. Nothing is read from the console.
  */
-import type { Core, ExceptionRecord } from "../core/core.ts";
+import type { Core } from "../core/core.ts";
+import type { ExceptionRecord } from "../core/exceptions.ts";
 import { nameOf } from "../machine/places.ts";
 import type { Stops } from "../machine/stops.ts";
 import type { SymbolTable } from "../symbols/table.ts";

@@ -1,5 +1,6 @@
 /** What stands behind the guest's block device (assembly/devices/block.ts): sectors of 512 bytes. */
-import type { BlockRequest, Core } from "../core/core.ts";
+import type { Core } from "../core/core.ts";
+import type { BlockRequest } from "../core/exit.ts";
 
 export const SECTOR = 512;
 const CHUNK = 64 * 1024;

@@ -1,5 +1,5 @@
 /** Typed events: a map from names to payloads, listeners that can be disposed of. */
-import type { Exit } from "../core/core.ts";
+import type { Exit } from "../core/exit.ts";
 import type { BugReport, CrashReport, OopsReport, PanicReport, WarningReport } from "../report/types.ts";
 import type { NetconsoleDatagram } from "./netconsole.ts";
 

@@ -3,7 +3,8 @@
  * shows was done by the guest.
  */
 import { loadGuest } from "#assets";
-import { Core, type Exit } from "../core/core.ts";
+import { Core } from "../core/core.ts";
+import type { Exit } from "../core/exit.ts";
 import type { Input } from "../core/input.ts";
 import type { Registers } from "../core/registers.ts";
 import type { Snapshot } from "../core/snapshot.ts";

@@ -2,7 +2,8 @@
  * Moments at which the host looks at a machine that runs: a guest time, or an instruction about to execute. The guest
  * notices neither, and both are exact however the run is cut into slices.
  */
-import type { Core, Exit } from "../core/core.ts";
+import type { Core } from "../core/core.ts";
+import type { Exit } from "../core/exit.ts";
 
 type Act = () => void;
 
