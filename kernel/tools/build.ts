@@ -146,7 +146,7 @@ async function compileLayout(source: string, flags: readonly string[], target: s
   const assembly = `${target}.s`;
   await run("clang", [...flags.filter((flag) => flag !== "-c"), "-S", source, "-o", assembly], root);
   writeFileSync(assembly, readFileSync(assembly, "utf8").replace(/^\tmovq\t\$1172321806, .*\n/gm, ""));
-  await run("clang", [TARGET, "-c", assembly, "-o", target], root);
+  await run("clang", [...COMMON, assembly, "-o", target], root);
 }
 
 /** One kernel image; `extra` may leave out the symbols. */

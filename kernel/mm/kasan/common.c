@@ -1,11 +1,4 @@
-/*
- * Slabs, large kmallocs, and who allocated and freed what. An object's slot:
- *
- *   object | struct kasan_alloc_meta | (struct kasan_free_meta, when the free object has no room for it) | red zone
- *
- * Shadow: fc where nothing is, 00 the object, fb free; fa in the first granule of a free object whose free_track holds.
- * Mirrors Linux 6.1 mm/kasan/common.c and generic.c.
- */
+/* What the allocators tell KASAN of slabs and large kmallocs, in every mode. Mirrors Linux 6.1 mm/kasan/common.c. */
 #include "kasan.h"
 
 bool kasan_stacktrace = true;
@@ -39,37 +32,6 @@ noinline void kasan_set_track(struct kasan_track *track)
 {
 	track->pid = current->pid;
 	track->stack = kasan_stacktrace ? kasan_save_stack() : 0;
-}
-
-static inline __attribute__((always_inline)) void kasan_save_alloc_info(struct kmem_cache *cache, void *object)
-{
-	kasan_set_track(&kasan_get_alloc_meta(cache, object)->alloc_track);
-}
-
-noinline void kasan_save_free_info(struct kmem_cache *cache, void *object)
-{
-	kasan_set_track(&kasan_get_free_meta(cache, object)->free_track);
-	*shadow_of(object) = KASAN_SLAB_FREETRACK;
-}
-
-/* Red zones grow with objects: an overrun of an array of them is long. */
-static unsigned int optimal_redzone(unsigned int size)
-{
-	return size <= 64 - 16 ? 16 : size <= 128 - 32 ? 32 : size <= 512 - 64 ? 64 : size <= 4096 - 128 ? 128 : size <= (1 << 14) - 256 ? 256 : 512;
-}
-
-void __kasan_cache_create(struct kmem_cache *cache, unsigned int *size)
-{
-	unsigned int optimal = cache->object_size + optimal_redzone(cache->object_size) + cache->red_left_pad;
-
-	*size = ALIGN(*size, 8u);
-	cache->kasan_info.alloc_meta_offset = *size - cache->red_left_pad;
-	*size += sizeof(struct kasan_alloc_meta);
-	if (cache->ctor || cache->object_size < sizeof(struct kasan_free_meta) || cache->flags & SLAB_DEBUG_FLAGS) {
-		cache->kasan_info.free_meta_offset = *size - cache->red_left_pad;
-		*size += sizeof(struct kasan_free_meta);
-	}
-	*size = max(*size, optimal);
 }
 
 void __kasan_poison_slab(struct page *page)

@@ -1,6 +1,11 @@
 /*
- * The checks: the CPU's, which arrive as exception 22 (docs/kasan.md), and the same in software, for memory that a
- * function is told to use and for instrumented code. Mirrors Linux 6.1 mm/kasan/generic.c.
+ * Generic mode. The checks: the CPU's, which arrive as exception 22 (docs/kasan.md), and the same in software, for
+ * memory that a function is told to use and for instrumented code. And who allocated and freed what. An object's slot:
+ *
+ *   object | struct kasan_alloc_meta | (struct kasan_free_meta, when the free object has no room for it) | red zone
+ *
+ * Shadow: fc where nothing is, 00 the object, fb free; fa in the first granule of a free object whose free_track holds.
+ * Mirrors Linux 6.1 mm/kasan/generic.c.
  */
 #include "kasan.h"
 #include <asm/stacktrace.h>
@@ -49,5 +54,31 @@ void exc_shadow_check(struct pt_regs *regs, long error_code)
 	regs->sp += sizeof(*sp);
 	regs->ax = 0;
 	regs->flags &= ~X86_EFLAGS_DF;
+}
+
+noinline void kasan_save_free_info(struct kmem_cache *cache, void *object)
+{
+	kasan_set_track(&kasan_get_free_meta(cache, object)->free_track);
+	*shadow_of(object) = KASAN_SLAB_FREETRACK;
+}
+
+/* Red zones grow with objects: an overrun of an array of them is long. */
+static unsigned int optimal_redzone(unsigned int size)
+{
+	return size <= 64 - 16 ? 16 : size <= 128 - 32 ? 32 : size <= 512 - 64 ? 64 : size <= 4096 - 128 ? 128 : size <= (1 << 14) - 256 ? 256 : 512;
+}
+
+void __kasan_cache_create(struct kmem_cache *cache, unsigned int *size)
+{
+	unsigned int optimal = cache->object_size + optimal_redzone(cache->object_size) + cache->red_left_pad;
+
+	*size = ALIGN(*size, 8u);
+	cache->kasan_info.alloc_meta_offset = *size - cache->red_left_pad;
+	*size += sizeof(struct kasan_alloc_meta);
+	if (cache->ctor || cache->object_size < sizeof(struct kasan_free_meta) || cache->flags & SLAB_DEBUG_FLAGS) {
+		cache->kasan_info.free_meta_offset = *size - cache->red_left_pad;
+		*size += sizeof(struct kasan_free_meta);
+	}
+	*size = max(*size, optimal);
 }
 EXPORT_SYMBOL(kasan_check_range);

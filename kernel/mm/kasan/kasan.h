@@ -8,6 +8,8 @@
 #include "../slab.h"
 
 #define KASAN_GRANULE_MASK (KASAN_GRANULE_SIZE - 1)
+#define META_BYTES_PER_ROW 16
+#define META_MEM_BYTES_PER_ROW (META_BYTES_PER_ROW * KASAN_GRANULE_SIZE)
 /* Shadow bytes (Linux 6.1 mm/kasan/kasan.h); those of stacks and globals are the compiler's. */
 #define KASAN_PAGE_FREE 0xff
 #define KASAN_PAGE_REDZONE 0xfe
@@ -38,6 +40,9 @@ struct kasan_report_info {
 	unsigned long ip;
 	struct kmem_cache *cache;
 	void *object;
+	/* What the mode knows; the kinds of bad frees are set before. */
+	const char *bug_type;
+	struct kasan_track alloc_track, free_track;
 };
 
 static inline bool addr_has_metadata(unsigned long addr)
@@ -61,9 +66,13 @@ static inline struct kasan_free_meta *kasan_get_free_meta(struct kmem_cache *cac
 void kasan_poison(const void *addr, size_t size, u8 value);
 void kasan_unpoison(const void *addr, size_t size);
 bool kasan_byte_accessible(const void *addr);
-unsigned long kasan_find_first_bad_addr(unsigned long addr, size_t size);
 
 void kasan_set_track(struct kasan_track *track);
+/* Inline: Linux's traces do not have it. */
+static inline __attribute__((always_inline)) void kasan_save_alloc_info(struct kmem_cache *cache, void *object)
+{
+	kasan_set_track(&kasan_get_alloc_meta(cache, object)->alloc_track);
+}
 void kasan_save_free_info(struct kmem_cache *cache, void *object);
 void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr);
 bool kasan_quarantine_put(struct kmem_cache *cache, void *object);
@@ -73,7 +82,11 @@ void *__memset(void *s, int c, size_t n);
 void ___cache_free(struct kmem_cache *cache, void *object);
 
 void kasan_report_invalid_free(void *ptr, unsigned long ip, enum kasan_report_type type);
-const char *kasan_get_bug_type(const struct kasan_report_info *info);
+
+/* What a report asks the mode (report_generic.c): where exactly, what kind and who, and the bytes of a row. */
+unsigned long kasan_find_first_bad_addr(unsigned long addr, size_t size);
+void kasan_complete_mode_report_info(struct kasan_report_info *info);
+void kasan_metadata_fetch_row(u8 *buffer, void *row);
 void kasan_print_address_stack_frame(const void *addr);
 bool object_is_on_stack(const void *addr);
 extern bool kasan_stacktrace;

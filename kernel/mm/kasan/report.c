@@ -6,9 +6,6 @@
 #include <linux/module.h>
 #include <linux/spinlock.h>
 
-#define META_BYTES_PER_BLOCK 1
-#define META_BYTES_PER_ROW 16
-#define META_MEM_BYTES_PER_ROW (META_BYTES_PER_ROW * KASAN_GRANULE_SIZE)
 #define META_ROWS_AROUND_ADDR 2
 
 /* Reports printed so far: tests look at it. */
@@ -80,12 +77,7 @@ static void end_report(unsigned long flags)
 
 static void print_error_description(const struct kasan_report_info *info)
 {
-	if (info->type == KASAN_REPORT_INVALID_FREE)
-		pr_err("BUG: KASAN: invalid-free in %pS\n", (void *)info->ip);
-	else if (info->type == KASAN_REPORT_DOUBLE_FREE)
-		pr_err("BUG: KASAN: double-free in %pS\n", (void *)info->ip);
-	else
-		pr_err("BUG: KASAN: %s in %pS\n", kasan_get_bug_type(info), (void *)info->ip);
+	pr_err("BUG: KASAN: %s in %pS\n", info->bug_type, (void *)info->ip);
 	if (info->access_size)
 		pr_err("%s of size %zu at addr %px by task %s/%d\n", info->is_write ? "Write" : "Read", info->access_size,
 		       (void *)info->access_addr, current->comm, current->pid);
@@ -120,19 +112,17 @@ static void describe_object_addr(struct kmem_cache *cache, void *object, unsigne
 	       (void *)start, (void *)(start + cache->object_size));
 }
 
-static void describe_object(struct kmem_cache *cache, void *object, unsigned long addr)
+static void describe_object(const struct kasan_report_info *info)
 {
-	struct kasan_alloc_meta *alloc_meta = kasan_get_alloc_meta(cache, object);
-
-	if (alloc_meta->alloc_track.stack || alloc_meta->alloc_track.pid) {
-		print_track(&alloc_meta->alloc_track, "Allocated");
+	if (info->alloc_track.stack || info->alloc_track.pid) {
+		print_track(&info->alloc_track, "Allocated");
 		pr_err("\n");
 	}
-	if (*shadow_of(object) == KASAN_SLAB_FREETRACK) {
-		print_track(&kasan_get_free_meta(cache, object)->free_track, "Freed");
+	if (info->free_track.stack || info->free_track.pid) {
+		print_track(&info->free_track, "Freed");
 		pr_err("\n");
 	}
-	describe_object_addr(cache, object, addr);
+	describe_object_addr(info->cache, info->object, info->access_addr);
 }
 
 static struct page *addr_to_page(unsigned long addr)
@@ -163,7 +153,7 @@ static void print_address_description(const struct kasan_report_info *info)
 	dump_stack_lvl(KERN_ERR);
 	pr_err("\n");
 	if (info->object) {
-		describe_object(info->cache, info->object, addr);
+		describe_object(info);
 		pr_err("\n");
 	}
 	if (kernel_or_module_addr(addr) && !(addr >= (unsigned long)&init_stack && addr < (unsigned long)(&init_stack + 1))) {
@@ -209,9 +199,7 @@ static void print_memory_metadata(unsigned long addr)
 		char line[64];
 		int n;
 
-		/* the shadow of a neighbour may not be mapped */
-		if (copy_from_kernel_nofault(metadata, shadow_of((void *)row), sizeof(metadata)))
-			memset(metadata, KASAN_VMALLOC_INVALID, sizeof(metadata));
+		kasan_metadata_fetch_row(metadata, (void *)row);
 		n = scnprintf(line, sizeof(line), i ? " " : ">");
 		for (int k = 0; k < META_BYTES_PER_ROW; k++)
 			n += scnprintf(line + n, sizeof(line) - n, " %02x", metadata[k]);
@@ -244,6 +232,9 @@ static void complete_report_info(struct kasan_report_info *info)
 		info->cache = page->slab_cache;
 		info->object = nearest_obj(info->cache, page, (void *)info->access_addr);
 	}
+	if (info->type != KASAN_REPORT_ACCESS)
+		info->bug_type = info->type == KASAN_REPORT_INVALID_FREE ? "invalid-free" : "double-free";
+	kasan_complete_mode_report_info(info);
 }
 
 noinline void kasan_report_invalid_free(void *ptr, unsigned long ip, enum kasan_report_type type)

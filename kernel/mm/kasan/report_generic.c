@@ -1,6 +1,16 @@
 /* The kind of a bad access by its shadow, and the frame of a stack object. Mirrors Linux 6.1 mm/kasan/report_generic.c. */
 #include "kasan.h"
 
+/* The granule that a report is about: the first one whose shadow is not zero. */
+unsigned long kasan_find_first_bad_addr(unsigned long addr, size_t size)
+{
+	unsigned long at = addr;
+
+	while (addr_has_metadata(addr) && at < addr + size && !*shadow_of((void *)at))
+		at += KASAN_GRANULE_SIZE;
+	return at;
+}
+
 static const char *get_shadow_bug_type(const struct kasan_report_info *info)
 {
 	const u8 *shadow = shadow_of((void *)info->first_bad_addr);
@@ -43,12 +53,30 @@ static const char *get_wild_bug_type(const struct kasan_report_info *info)
 	return "wild-memory-access";
 }
 
-const char *kasan_get_bug_type(const struct kasan_report_info *info)
+static const char *get_bug_type(const struct kasan_report_info *info)
 {
 	/* a size below zero: memmove() and its like with a length that was subtracted too far */
 	if (info->access_addr + info->access_size < info->access_addr)
 		return "out-of-bounds";
 	return addr_has_metadata(info->access_addr) ? get_shadow_bug_type(info) : get_wild_bug_type(info);
+}
+
+void kasan_complete_mode_report_info(struct kasan_report_info *info)
+{
+	if (!info->bug_type)
+		info->bug_type = get_bug_type(info);
+	if (!info->object)
+		return;
+	info->alloc_track = kasan_get_alloc_meta(info->cache, info->object)->alloc_track;
+	if (*shadow_of(info->object) == KASAN_SLAB_FREETRACK)
+		info->free_track = kasan_get_free_meta(info->cache, info->object)->free_track;
+}
+
+void kasan_metadata_fetch_row(u8 *buffer, void *row)
+{
+	/* the shadow of a neighbour may not be mapped */
+	if (copy_from_kernel_nofault(buffer, shadow_of(row), META_BYTES_PER_ROW))
+		memset(buffer, KASAN_VMALLOC_INVALID, META_BYTES_PER_ROW);
 }
 
 /* A number of the description, and the space behind it. */

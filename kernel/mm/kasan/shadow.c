@@ -24,16 +24,6 @@ bool kasan_byte_accessible(const void *addr)
 	return *shadow_of(addr) < KASAN_GRANULE_SIZE;
 }
 
-/* The granule that a report is about: the first one whose shadow is not zero. */
-unsigned long kasan_find_first_bad_addr(unsigned long addr, size_t size)
-{
-	unsigned long at = addr;
-
-	while (addr_has_metadata(addr) && at < addr + size && !*shadow_of((void *)at))
-		at += KASAN_GRANULE_SIZE;
-	return at;
-}
-
 void __kasan_unpoison_range(const void *addr, size_t size)
 {
 	kasan_unpoison(addr, size);
