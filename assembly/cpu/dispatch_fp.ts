@@ -3,7 +3,7 @@
  * MAP_X87, MAP_0F (FXSAVE, FXRSTOR, the XSAVE family) or a form of sse/forms.ts; also the opcode byte, the repeat
  * prefix, BIT_OPSIZE, the ModRM operands and an immediate byte where there is one.
  */
-import { MAP_X87 } from "./decode";
+import { MAP_X87 } from "./ids";
 import { recOperation } from "./record";
 import { executeVector } from "./sse/execute";
 import { x87 } from "./x87/execute";

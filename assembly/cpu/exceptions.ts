@@ -2,7 +2,7 @@
  * Raising exceptions. A handler that finds a fault calls one of these and returns before it has changed
  * anything; the run loop then delivers what is pending (cpu/delivery.ts). SDM 3A chapter 6.
  */
-import { PENDING, PENDING_CR2, PENDING_ERROR, SIGNAL, SIGNAL_EVENT } from "../layout";
+import { CPL, PENDING, PENDING_CR2, PENDING_ERROR, SIGNAL, SIGNAL_EVENT } from "../layout";
 
 export const DE: u32 = 0;
 export const DB: u32 = 1;
@@ -41,6 +41,12 @@ export function raiseUd(): void {
 }
 export function raiseGp0(): void {
   raise(GP, 0);
+}
+/** True when privileged; else #GP(0) is pending. */
+export function privileged(): bool {
+  if (load<u32>(CPL) == 0) return true;
+  raiseGp0();
+  return false;
 }
 export function raisePageFault(address: u64, error: u32): void {
   if (load<u32>(PENDING) != 0) return;

@@ -123,3 +123,7 @@ export const ADX: u32 = 125; // operation: 0 ADCX, 1 ADOX
 export const HOST_BREAK: u32 = 128; // a breakpoint of the host (machine/instruments.ts)
 export const INT1: u32 = 127; // F1
 export const SYSENTER: u32 = 126; // 0F 34, 0F 35
+
+/** Operations of FP: D8-DF and 9B; the group 0F AE; from 4 on the forms of sse/forms.ts. */
+export const MAP_X87: u32 = 0;
+export const MAP_0F: u32 = 1;
