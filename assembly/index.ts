@@ -4,7 +4,7 @@ import { rflags, setRflags } from "./cpu/flags";
 import { selectMode } from "./cpu/state";
 import { flushCodeIn, tracesReset } from "./cpu/traces";
 import { devicesReset, portRead, portWrite } from "./devices/bus";
-import { CODE_LINES, FRAME_TABLE, HEADER, MAGIC, PENDING, RAM_BYTES, RUN, STOP_AT, VERSION } from "./layout";
+import { HEADER, MAGIC, PENDING, RAM_BYTES, RUN, STOP_AT, VERSION } from "./layout";
 import { activate, adoptCpus, cpusReset } from "./machine/cpus";
 import { FRAME_CODE, frameFlags, frameOf, framesReset, isRam, markDirty } from "./mmu/frames";
 import { flushAllTlbs, flushTlb, unbindWrites } from "./mmu/memory";
@@ -25,6 +25,7 @@ export {
   adoptCpus,
   flushAllTlbs,
   flushTlb,
+  framesReset,
   portRead,
   portWrite,
   rflags,
@@ -36,14 +37,12 @@ export {
 
 /** Power on: all state gone, RAM empty, CPU 0 as at reset. */
 export function reset(ramMegabytes: u32, cpus: u32, startSeconds: f64, serialPorts: u32): void {
+  framesReset();
   memory.fill(RUN, 0, 0x1000);
-  memory.fill(FRAME_TABLE, 0, ramMegabytes << 10);
-  memory.fill(CODE_LINES, 0, ramMegabytes << 11);
   store<u32>(HEADER, MAGIC);
   store<u32>(HEADER + 4, VERSION);
   store<u64>(RAM_BYTES, (<u64>ramMegabytes) << 20);
   store<u64>(STOP_AT, u64.MAX_VALUE);
-  framesReset();
   cpusReset(cpus);
   tracesReset();
   devicesReset((<u64>ramMegabytes) << 20, cpus, <u64>startSeconds, serialPorts);

@@ -122,10 +122,8 @@ export const LEFT: u32 = RUN + 0x38; // i64, instructions left of this run() aft
 export const ACTIVE: u32 = RUN + 0x40; // u32, number of the CPU in the active block
 export const CPUS: u32 = RUN + 0x44; // u32
 export const RAM_BYTES: u32 = RUN + 0x48; // u64
-export const POOL_NEXT: u32 = RUN + 0x50; // u32, first frame never handed out
 export const EXCEPTION_MASK: u32 = RUN + 0x58; // u32, vectors whose delivery from ring 0 ends the slice
 export const EXCEPTION_COUNT: u32 = RUN + 0x5c; // u32, exceptions ever logged
-export const LAZY_FRAMES: u32 = RUN + 0x60; // u32
 export const RUN_CHUNK: u32 = RUN + 0x68; // i64, what BUDGET was at the last boundary
 export const IDLE_BUDGET: u32 = RUN + 0x70; // u32
 export const TURN: u32 = RUN + 0x78; // i64, instructions left of the active CPU's turn
@@ -173,11 +171,14 @@ export const TRACE_COUNT: u32 = 16384;
 export const JUMPS: u32 = 0xc0000;
 export const JUMP_COUNT: u32 = 4096;
 export const CUT: u32 = 0xd0000;
-// The cache's own state is no part of a snapshot.
+// The state of caches and of the pool of frames is no part of a snapshot.
 export const RECORDS_NEXT: u32 = CUT + 0x1800; // u32
 export const TRACE_EPOCH: u32 = CUT + 0x1804; // u32, counts how often all traces were thrown away
 export const JUMP_EPOCH: u32 = CUT + 0x1808; // u32, counts what makes the jump cache stale
 export const JUMP_CONTEXT: u32 = CUT + 0x180c; // u32, epoch, CPU, privilege and code mode that its entries must have
+export const POOL_NEXT: u32 = CUT + 0x1810; // u32, first frame not handed out
+export const POOL_USED: u32 = CUT + 0x1814; // u32, frames below were handed out before: what they hold is not zero
+export const LAZY_FRAMES: u32 = CUT + 0x1818; // u32, the host may have content for a frame that is handed out
 export const TLB_JOURNALS: u32 = 0xd2000; // for each CPU 2 KiB: 1 + number of TLB entries filled since a flush, their addresses
 export const TLB_JOURNAL_SIZE: u32 = 0x800;
 export const RECORDS: u32 = 0x100000;

@@ -11,7 +11,7 @@
  * - `bad-report`: a document of crash reports that is none, or of another version
  * - `missing-asset`: a part of crashlab itself was not found (build it)
  * - `out-of-memory`: the host has no room for the guest's memory
- * - `machine-stopped`: the machine halted for good, reset or faulted where it had to run
+ * - `machine-stopped`: the machine halted for good, reset or faulted where it had to run, or was disposed of
  * - `timeout`: a budget ran out
  * - `aborted`: the caller's AbortSignal fired
  * - `core-failure`: the core itself failed; a defect of crashlab

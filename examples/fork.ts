@@ -2,7 +2,7 @@
 import { boot, faults } from "crashlab";
 
 await using machine = await boot();
-const child = await machine.fork();
+await using child = await machine.fork();
 console.log(`equal: ${child.stateHash() === machine.stateHash()}`);
 
 await child.inject(faults.nullDereference());

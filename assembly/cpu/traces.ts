@@ -50,7 +50,7 @@ const CROSSING: u32 = CUT + 0x1000;
 const LONGEST: u32 = 48;
 
 export function tracesReset(): void {
-  memory.fill(TRACES, 0xff, TRACE_COUNT * 16);
+  if (load<u32>(RECORDS_NEXT) > RECORDS) memory.fill(TRACES, 0, TRACE_COUNT * 16);
   store<u32>(RECORDS_NEXT, RECORDS);
   store<u32>(TRACE_EPOCH, load<u32>(TRACE_EPOCH) + 1);
   forgetJumps();
@@ -75,7 +75,7 @@ export function flushCodeIn(physical: u64): void {
     lines &= lines - 1;
     for (let start = line; start < line + 64; start++) {
       const slot = slotOf(start);
-      if (load<u64>(slot) >> 2 == start) store<u64>(slot, u64.MAX_VALUE);
+      if (load<u64>(slot) >> 2 == start) store<u64>(slot, 0);
     }
   }
   store<u64>(CODE_LINES + (frame << 3), 0);
@@ -136,7 +136,7 @@ export function findTrace(): u32 {
   if (physical == INVALID) return 0;
   store<u64>(CODE_BASE, rip - (physical & 0xfff));
   const mode = load<u32>(CODE_MODE) >> 5;
-  const key = (physical << 2) | mode;
+  const key = (physical << 2) | (mode + 1); // an empty slot is 0
   const slot = slotOf(physical);
   const first = load<u64>(slot) == key ? load<u32>(slot, 8) : build(address, physical, slot, key);
   const context =

@@ -2,14 +2,18 @@
  * Guest-physical memory: frames of 4 KiB handed out on first touch. The frame table holds, for each guest
  * frame number, the linear-memory address of its frame and flags in the low 12 bits.
  */
-import { CODE_LINES, FRAME_TABLE, FRAMES, LAZY_FRAMES, POOL_NEXT, RAM_BYTES } from "../layout";
+import { CODE_LINES, FRAME_TABLE, FRAMES, LAZY_FRAMES, POOL_NEXT, POOL_USED, RAM_BYTES } from "../layout";
 
 export const FRAME_PRESENT: u32 = 1;
 export const FRAME_DIRTY: u32 = 2;
 export const FRAME_CODE: u32 = 4;
+/** A snapshot has this frame's content by reference only; it is clean. */
+export const FRAME_SHARED: u32 = 8;
 
 /** Fills a frame from a base snapshot; 0 leaves it zero. */
 declare function fetchFrame(frame: u32, address: u32): i32;
+/** Copies a shared frame for those who refer to it: it is about to be written. */
+declare function keepFrame(frame: u32): void;
 
 /** Where a page that cannot be had is read from and written to: the machine has run out of host memory. */
 export const EXHAUSTED: u32 = 0;
@@ -34,7 +38,8 @@ function allocate(frame: u32, entry: u32): u32 {
   }
   store<u32>(POOL_NEXT, address + 0x1000);
   store<u32>(entry, address | FRAME_PRESENT);
-  if (load<u32>(LAZY_FRAMES) != 0) fetchFrame(frame, address);
+  if (load<u32>(LAZY_FRAMES) != 0 && fetchFrame(frame, address) != 0) return address;
+  if (address < load<u32>(POOL_USED)) memory.fill(address, 0, 0x1000);
   return address;
 }
 
@@ -66,11 +71,24 @@ export function hitsCode(physical: u64, size: u32): bool {
   return false;
 }
 
+/** To be called before the frame is written. */
 export function markDirty(physical: u64): void {
-  const entry = FRAME_TABLE + ((<u32>(physical >> 12)) << 2);
-  store<u32>(entry, load<u32>(entry) | FRAME_DIRTY);
+  const frame = <u32>(physical >> 12);
+  const entry = FRAME_TABLE + (frame << 2);
+  if ((load<u32>(entry) & FRAME_SHARED) != 0) keepFrame(frame);
+  store<u32>(entry, (load<u32>(entry) & ~FRAME_SHARED) | FRAME_DIRTY);
 }
 
+/** Gives all frames back. */
 export function framesReset(): void {
+  const next = load<u32>(POOL_NEXT);
+  if (next > load<u32>(POOL_USED)) store<u32>(POOL_USED, next);
+  // What is zero is not written: a page of memory costs most when it is touched for the first time.
+  if (next > FRAMES) {
+    const frames = <u32>(load<u64>(RAM_BYTES) >> 12);
+    memory.fill(FRAME_TABLE, 0, frames << 2);
+    memory.fill(CODE_LINES, 0, frames << 3);
+  }
   store<u32>(POOL_NEXT, FRAMES);
+  store<u32>(LAZY_FRAMES, 0);
 }

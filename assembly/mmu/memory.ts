@@ -402,8 +402,9 @@ export function readPhysical(physical: u64, size: u32, to: u32): bool {
 export function writePhysical(physical: u64, size: u32, from: u32): void {
   if (isRam(physical)) {
     if ((frameFlags(physical) & FRAME_CODE) != 0 && hitsCode(physical, size)) flushCodeIn(physical);
-    memory.copy(frameOf(physical) + (<u32>physical & 0xfff), from, size);
+    const host = frameOf(physical) + (<u32>physical & 0xfff);
     markDirty(physical);
+    memory.copy(host, from, size);
     return;
   }
   leftRam = true;

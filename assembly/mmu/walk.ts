@@ -50,9 +50,9 @@ function loadEntry(at: u64): u64 {
 function storeEntry(at: u64, value: u64, size: u32): void {
   if (!isRam(at)) return;
   const host = frameOf(at) + (<u32>at & 0xfff);
+  markDirty(at);
   if (size == 4) store<u32>(host, <u32>value);
   else store<u64>(host, value);
-  markDirty(at);
 }
 
 /** Physical address of `address` for an access of this kind, or INVALID with #PF pending. */

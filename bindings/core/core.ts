@@ -6,22 +6,24 @@
 import { loadCore } from "#assets";
 import { CrashlabError } from "../error.ts";
 import type { BootImage, SegmentState } from "../machine/loaders/boot_image.ts";
+import { Board } from "./board.ts";
 import { Cpus } from "./cpus.ts";
 import { type ExceptionRecord, readExceptions } from "./exceptions.ts";
 import { type Exit, readExit } from "./exit.ts";
 import type { FpuState } from "./fpu.ts";
-import { GuestMemory, PAGE } from "./guest_memory.ts";
+import type { GuestMemory } from "./guest_memory.ts";
 import type { Action, Input, LineFault, MachineCheck, RegisterName } from "./input.ts";
 import { InputLog } from "./input_log.ts";
 import { Instruments } from "./instruments.ts";
 import * as at from "./layout.ts";
-import { type CompleteOptions, type CoreOptions, check, completeOptions, MIB } from "./options.ts";
+import { type CompleteOptions, type CoreOptions, check, completeOptions } from "./options.ts";
 import type { Mapping, PagingState } from "./page_walk.ts";
+import { PAGE } from "./pages.ts";
 import type { Registers, Segment, SegmentRegister } from "./registers.ts";
 import { feedSerial, serialRoom, takeDebugConsole, takeSerial } from "./serial.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { adoptState, restoreSnapshot, takeSnapshot } from "./state.ts";
-import { type CoreInstance, instantiateCore } from "./wasm.ts";
+import { copyState, restoreSnapshot, takeSnapshot } from "./state.ts";
+import type { CoreInstance } from "./wasm.ts";
 
 const NEVER = (1n << 64n) - 1n;
 const ENDLESS = 0xffffffff;
@@ -33,42 +35,53 @@ export class Core {
   readonly cpus: number;
   /** Breakpoints, watchpoints and hooks. */
   readonly instruments: Instruments;
-  readonly #instance: CoreInstance;
   readonly #options: CompleteOptions;
   readonly #wasm: Uint8Array<ArrayBuffer>;
-  readonly #memory: GuestMemory;
   readonly #cpus: Cpus;
   readonly #log: InputLog;
+  /** Undefined once this machine was disposed of. */
+  #mounted: Board | undefined;
   /** Unix time when guest time was 0. */
   #startSeconds: number;
 
-  private constructor(instance: CoreInstance, options: CompleteOptions, wasm: Uint8Array<ArrayBuffer>) {
-    this.#instance = instance;
+  private constructor(board: Board, options: CompleteOptions, wasm: Uint8Array<ArrayBuffer>) {
+    this.#mounted = board;
     this.#options = options;
     this.#wasm = wasm;
     this.ramBytes = options.ramBytes;
     this.cpus = options.cpus;
     this.#startSeconds = options.startSeconds;
-    this.#memory = new GuestMemory(instance, options.ramBytes, options.ignoreTopByte);
-    this.#cpus = new Cpus(instance, options.cpus);
+    this.#cpus = new Cpus(() => this.#instance, options.cpus);
     this.#log = new InputLog(options.recordInputs);
     this.instruments = new Instruments(
-      () => instance.view,
+      () => this.#instance.view,
       (what) => this.#applyInstruments(what),
     );
+    board.instance.host.instruction = (cpu) => this.instruments.instruction(cpu);
+    board.instance.host.branch = (cpu, low, high) => this.instruments.branch(cpu, low, high);
+  }
+
+  get #board(): Board {
+    if (this.#mounted !== undefined) return this.#mounted;
+    throw new CrashlabError(
+      "machine-stopped",
+      "expected a machine, found one that was disposed of; use it before its scope ends",
+    );
+  }
+
+  get #instance(): CoreInstance {
+    return this.#board.instance;
+  }
+
+  get #memory(): GuestMemory {
+    return this.#board.memory;
   }
 
   /** A machine at power-on. Throws `bad-option` for sizes out of range. */
   static async create(options: CoreOptions = {}): Promise<Core> {
     const complete = completeOptions(options);
     const wasm = options.wasm ?? (await sharedCore());
-    let core: Core | undefined;
-    const instance = await instantiateCore(wasm, complete.ramBytes, {
-      fetchFrame: (frame, address) => (core === undefined ? 0 : core.#memory.fetch(frame, address)),
-      instruction: (cpu) => core?.instruments.instruction(cpu) ?? 0,
-      branch: (cpu, low, high) => core?.instruments.branch(cpu, low, high) ?? 0,
-    });
-    core = new Core(instance, complete, wasm);
+    const core = new Core(await Board.take(wasm, complete), complete, wasm);
     core.reset();
     return core;
   }
@@ -95,15 +108,11 @@ export class Core {
   }
 
   #reset(): void {
-    const { bytes, view, exports } = this.#instance;
-    const used = view.getUint32(at.POOL_NEXT, true);
-    if (used > at.FRAMES) bytes.fill(0, at.FRAMES, used);
-    const { ignoreTopByte, shadowCheck, serialPorts } = this.#options;
-    exports.reset(this.ramBytes / MIB, this.cpus, this.#startSeconds, serialPorts);
+    const { ignoreTopByte, shadowCheck } = this.#options;
+    this.#board.reset({ ...this.#options, startSeconds: this.#startSeconds });
     const features =
       (ignoreTopByte ? at.OPTION_IGNORE_TOP_BYTE : 0) | (shadowCheck ? at.OPTION_SHADOW_CHECK : 0);
-    if (features !== 0) view.setUint32(at.OPTIONS, features, true);
-    this.#memory.base = undefined;
+    if (features !== 0) this.#instance.view.setUint32(at.OPTIONS, features, true);
     this.#log.clear();
     this.instruments.apply();
   }
@@ -264,8 +273,8 @@ export class Core {
   }
 
   #paging(cr3: bigint | undefined): PagingState {
-    const registers = this.registers();
-    return cr3 === undefined ? registers : { ...registers, cr3 };
+    const { cr0, cr3: current, cr4, efer } = this.registers();
+    return { cr0, cr3: cr3 ?? current, cr4, efer, ignoreTopByte: this.#options.ignoreTopByte };
   }
 
   /** Guest frames that have been touched, ascending: the only ones that can differ from zero. */
@@ -480,26 +489,45 @@ export class Core {
     return BigInt.asUintN(64, this.#instance.exports.stateHash());
   }
 
-  /** All state as data. The second and later snapshots copy only pages written since the one before. */
+  /** All state as data. Pages stay where they are; each is copied when this machine writes it next. */
   snapshot(): Snapshot {
     return takeSnapshot(this.#instance, this.#memory, this);
   }
 
-  /** Goes back to a snapshot. To the last one taken or restored, only pages written since are copied. */
+  /** Goes back to a snapshot. To one that this machine or its forks come from, only pages that differ are copied. */
   restore(snapshot: Snapshot): void {
     restoreSnapshot(this.#instance, this.#memory, this, snapshot);
-    this.#log.clear();
-    this.instruments.apply();
-    adoptState(this.#instance, snapshot);
+    this.#adopt();
   }
 
-  /** Another machine in the same state. It shares this one's pages until either writes them. */
+  /**
+   * Another machine in the same state, without its instruments and its record of inputs. It shares this one's pages until
+   * either writes them. Dispose of it when it is done with: the next fork then takes its place, which is much faster
+   * than a new one (docs/how-it-works.md has figures).
+   */
   async fork(): Promise<Core> {
-    const snapshot = this.snapshot();
-    const child = await Core.create({ ...this.#options, wasm: this.#wasm });
-    child.restore(snapshot);
+    const { line } = this.#memory.share();
+    const board = await Board.take(this.#wasm, this.#options, line);
+    copyState(this.#board, board, this);
+    const child = new Core(board, this.#options, this.#wasm);
     child.#startSeconds = this.#startSeconds;
+    child.#adopt();
     return child;
+  }
+
+  /** What came from elsewhere has this core's addresses and instruments from now on. */
+  #adopt(): void {
+    this.#log.clear();
+    this.instruments.apply();
+    this.#instance.exports.adoptCpus();
+    // A page that the state says is cached would not be looked at.
+    if (this.#instance.view.getUint32(at.WATCH_COUNT, true) !== 0) this.#instance.exports.flushAllTlbs();
+  }
+
+  /** The machine is no more, and using it throws `machine-stopped`. Its snapshots and forks live on. */
+  [Symbol.dispose](): void {
+    this.#mounted?.release();
+    this.#mounted = undefined;
   }
 }
 

@@ -20,12 +20,16 @@ const MCG_IN_PROGRESS = 4n;
 const PAGING_REGISTERS: ReadonlySet<string> = new Set(["cr0", "cr3", "cr4", "efer"]);
 
 export class Cpus {
-  readonly #instance: CoreInstance;
+  readonly #current: () => CoreInstance;
   readonly #count: number;
 
-  constructor(instance: CoreInstance, count: number) {
-    this.#instance = instance;
+  constructor(current: () => CoreInstance, count: number) {
+    this.#current = current;
     this.#count = count;
+  }
+
+  get #instance(): CoreInstance {
+    return this.#current();
   }
 
   /** The CPU that ran last. */

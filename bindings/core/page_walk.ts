@@ -9,6 +9,8 @@ export interface PagingState {
   readonly cr3: bigint;
   readonly cr4: bigint;
   readonly efer: bigint;
+  /** Bits 56-63 of an address whose bits 47-55 are ones do not count. */
+  readonly ignoreTopByte?: boolean;
 }
 
 /** A page as the tables describe it. */
@@ -34,6 +36,8 @@ const PRESENT = 1n;
 const WRITABLE = 2n;
 const USER = 4n;
 const LARGE = 0x80n;
+const TOP_BYTE = 0xffn << 56n;
+const KERNEL_BITS = 0x1ffn << 47n;
 const NO_EXECUTE = 1n << 63n;
 const FRAME = 0x000ffffffffff000n;
 
@@ -49,7 +53,10 @@ const PAE: Levels = { shifts: [30n, 21n, 12n], indexBits: 9n, entrySize: 8 };
 const LEGACY: Levels = { shifts: [22n, 12n], indexBits: 10n, entrySize: 4 };
 
 /** The mapping of a virtual address, or undefined when nothing is mapped there. */
-export function walk(state: PagingState, address: bigint, read: ReadEntry): Mapping | undefined {
+export function walk(state: PagingState, virtual: bigint, read: ReadEntry): Mapping | undefined {
+  const bits = BigInt.asUintN(64, virtual);
+  const isTagged = state.ignoreTopByte === true && (bits & KERNEL_BITS) === KERNEL_BITS;
+  const address = isTagged ? bits | TOP_BYTE : bits;
   if ((state.cr0 & CR0_PAGING) === 0n) {
     return {
       physical: address & 0xffffffffn,

@@ -10,10 +10,10 @@
  */
 import { CrashlabError } from "../error.ts";
 import { FETCH_TLB_SIZE, HEADER, TLB, TLB_SIZE, VERSION } from "./layout.ts";
+import { PAGE, type Page, PageTable, pageBytes } from "./pages.ts";
 
 const MAGIC = "CLABSNAP";
 const FORMAT_VERSION = 2;
-const PAGE = 0x1000;
 /** State is everything from the header up to the caches. */
 export const STATE_START: number = HEADER;
 export const STATE_END: number = TLB;
@@ -27,13 +27,13 @@ export interface Snapshot {
   readonly state: Uint8Array;
   /** What each CPU has cached of its page tables. */
   readonly tlbs: Uint8Array;
-  /** Content by guest frame number; frames that are absent are zero. */
-  readonly pages: ReadonlyMap<number, Uint8Array>;
+  /** Content by guest frame number; `encodeSnapshot` writes it out. */
+  readonly pages: PageTable;
 }
 
 /** The file form of a snapshot. */
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
-  const frames = [...snapshot.pages.keys()].sort((a, b) => a - b);
+  const frames = [...snapshot.pages.frames()];
   const lengths = [
     ["state", snapshot.state.length],
     ["tlbs", snapshot.tlbs.length],
@@ -64,7 +64,7 @@ export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   frames.forEach((frame, index) => {
     view.setUint32(framesAt + index * 4, frame, true);
     const page = snapshot.pages.get(frame);
-    if (page !== undefined) bytes.set(page, pagesAt + index * PAGE);
+    if (page !== undefined) bytes.set(pageBytes(page), pagesAt + index * PAGE);
   });
   return bytes;
 }
@@ -101,13 +101,13 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
   const count = frames.length / 4;
   if (pages.length !== count * PAGE) throw bad(`${count} pages`, `${pages.length / PAGE}`);
   const numbers = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
-  const map = new Map<number, Uint8Array>();
+  const table: [number, Page][] = [];
   for (let index = 0; index < count; index++) {
     const frame = numbers.getUint32(index * 4, true);
     if (frame * PAGE >= header.ramBytes) throw bad("frames inside memory", `frame ${frame}`);
-    map.set(frame, pages.subarray(index * PAGE, (index + 1) * PAGE));
+    table.push([frame, { source: pages, offset: index * PAGE }]);
   }
-  return { ramBytes: header.ramBytes, cpus: header.cpus, state, tlbs, pages: map };
+  return { ramBytes: header.ramBytes, cpus: header.cpus, state, tlbs, pages: PageTable.of(table) };
 }
 
 interface Header {

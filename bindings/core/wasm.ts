@@ -1,7 +1,7 @@
 /** Instantiation of core.wasm: its own memory, its exports as plain functions. */
 import { instantiate as load } from "@assemblyscript/loader";
 import { CrashlabError } from "../error.ts";
-import { FRAMES, HEADER, MAGIC, VERSION } from "./layout.ts";
+import { FRAMES } from "./layout.ts";
 
 /** What assembly/index.ts exports. Numbers only; 64-bit values as bigint, on cold paths. */
 export interface CoreExports extends Record<string, unknown> {
@@ -15,6 +15,7 @@ export interface CoreExports extends Record<string, unknown> {
   activate(cpu: number): void;
   unbindWrites(): void;
   adoptCpus(): void;
+  framesReset(): void;
   tracesReset(): void;
   rflags(): bigint;
   setRflags(value: bigint): void;
@@ -37,24 +38,29 @@ export interface CoreExports extends Record<string, unknown> {
 }
 
 /** What the core asks of the host. */
-export interface CoreImports {
+export interface CoreHost {
   /** Fills a frame that is used for the first time; 0 leaves it zero. */
-  readonly fetchFrame: (frame: number, address: number) => number;
+  fetchFrame: (frame: number, address: number) => number;
+  /** A frame whose content a snapshot refers to is about to be written. */
+  keepFrame: (frame: number) => void;
   /** Called for every instruction or branch while hooks are set; 1 ends the run. */
-  readonly instruction: (cpu: number) => number;
-  readonly branch: (cpu: number, fromLow: number, fromHigh: number) => number;
+  instruction: (cpu: number) => number;
+  branch: (cpu: number, fromLow: number, fromHigh: number) => number;
 }
 
 /** One instance of the core with its memory. */
 export class CoreInstance {
   readonly exports: CoreExports;
   readonly memory: WebAssembly.Memory;
+  /** Answers what the core asks; whoever uses the instance sets it. */
+  readonly host: CoreHost;
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView;
 
-  constructor(exports: CoreExports, memory: WebAssembly.Memory) {
+  constructor(exports: CoreExports, memory: WebAssembly.Memory, host: CoreHost) {
     this.exports = exports;
     this.memory = memory;
+    this.host = host;
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
   }
@@ -92,11 +98,10 @@ function compile(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** A fresh core with memory for `ramBytes` of guest memory at most; it grows as the guest touches pages. */
+/** A fresh core, not yet reset, with memory for `ramBytes` of guest memory at most; it grows as the guest touches pages. */
 export async function instantiateCore(
   bytes: Uint8Array<ArrayBuffer>,
   ramBytes: number,
-  { fetchFrame, instruction, branch }: CoreImports,
 ): Promise<CoreInstance> {
   const maximum = Math.min(65536, Math.ceil((FRAMES + ramBytes) / WASM_PAGE) + 64);
   let memory: WebAssembly.Memory;
@@ -115,20 +120,24 @@ export async function instantiateCore(
       "expected the core to go on, found an abort inside it; please report this",
     );
   };
+  const host: CoreHost = {
+    fetchFrame: () => 0,
+    keepFrame: () => undefined,
+    instruction: () => 0,
+    branch: () => 0,
+  };
   const result = await load<CoreExports>(await compile(bytes), {
     env: { memory, abort },
-    frames: { fetchFrame },
-    instruments: { instruction, branch },
+    frames: {
+      fetchFrame: (frame: number, address: number) => host.fetchFrame(frame, address),
+      keepFrame: (frame: number) => host.keepFrame(frame),
+    },
+    instruments: {
+      instruction: (cpu: number) => host.instruction(cpu),
+      branch: (cpu: number, low: number, high: number) => host.branch(cpu, low, high),
+    },
   });
   // The loader's own wrappers cost four times a plain call.
   const exports = result.instance.exports as unknown as CoreExports;
-  exports.reset(1, 1, 0, 0);
-  const header = new Uint32Array(memory.buffer, HEADER, 2);
-  if (header[0] !== MAGIC || header[1] !== VERSION) {
-    throw new CrashlabError(
-      "core-failure",
-      `expected a core of layout version ${VERSION}, found ${header[1]}; rebuild it: npm run build:core`,
-    );
-  }
-  return new CoreInstance(exports, memory);
+  return new CoreInstance(exports, memory, host);
 }

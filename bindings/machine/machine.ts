@@ -433,9 +433,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     return this.core.inputs;
   }
 
-  /** The machine does not run any more; what it left can still be read. */
+  /** The machine is no more, and its memory goes to the next one. `consoleLog` and `reports` can still be read. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped ??= { kind: "halted" };
+    this.core[Symbol.dispose]();
   }
 
   async #type(port: 0 | 1, text: string, limits: RunLimits): Promise<void> {

@@ -19,11 +19,7 @@ export interface Board {
 
 /** 64 MiB of memory, two serial ports, 2024-01-01T00:00:00Z. */
 export async function createBoard(cpus = 1): Promise<Board> {
-  const { exports, memory } = await instantiateCore(await loadCore(), 1 << 26, {
-    fetchFrame: () => 0,
-    instruction: () => 0,
-    branch: () => 0,
-  });
+  const { exports, memory } = await instantiateCore(await loadCore(), 1 << 26);
   exports.reset(64, cpus, 1704067200, 2);
   const view = new DataView(memory.buffer);
   return {
