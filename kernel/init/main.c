@@ -6,6 +6,7 @@
 #include <linux/boot.h>
 #include <linux/fs.h>
 #include <linux/kexec.h>
+#include <linux/kfence.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/printk_ringbuffer.h>
@@ -203,6 +204,7 @@ void start_kernel(void)
 	time_init();
 	hrtimers_init_cpu(0);
 	init_timers();
+	kfence_init();
 	console_init();
 	pr_notice("Kernel command line: %s\n", saved_command_line);
 	proc_init();

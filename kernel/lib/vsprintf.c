@@ -52,7 +52,7 @@ static void put_number(struct out *o, unsigned long v, int base, bool negative, 
 }
 
 /* Plain %p shows no address: the key of Linux's hash would need randomness, which this machine does not have at boot. */
-static bool no_hash_pointers;
+bool no_hash_pointers;
 
 void no_hash_pointers_enable(void);
 void no_hash_pointers_enable(void)

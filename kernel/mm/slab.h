@@ -8,6 +8,8 @@
 #define SLAB_RED_ZONE 0x400u
 #define SLAB_POISON 0x800u
 #define SLAB_STORE_USER 0x10000u
+/* Objects may be looked at until a grace period after their free. */
+#define SLAB_TYPESAFE_BY_RCU 0x80000u
 #define SLAB_DEBUG_FLAGS (SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER)
 /* Free objects really are filled with the poison. */
 #define __OBJECT_POISON 0x80000000u
@@ -51,6 +53,9 @@ static inline struct kmem_cache *cache_from_obj(struct kmem_cache *s, void *x)
 	WARN(cachep && cachep != s, "%s: Wrong slab cache. %s but object is from %s\n", __func__, s->name, cachep->name);
 	return cachep;
 }
+
+/* mm/slub.c: `init_on_alloc=1`, `init_on_free=1`. */
+extern bool init_on_alloc, init_on_free;
 
 /* mm/slub_debug.c */
 extern slab_flags_t slub_debug;

@@ -6,6 +6,8 @@
 #include <asm/processor.h>
 #include <linux/fault-inject.h>
 #include <linux/kasan.h>
+#include <linux/kfence.h>
+#include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/module.h>
 #include <linux/spinlock.h>
@@ -121,7 +123,7 @@ static bool refill(struct kmem_cache *s, struct kmem_cache_cpu *c, gfp_t gfp)
 	return true;
 }
 
-static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache *s, gfp_t gfp, unsigned long addr)
+static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache *s, size_t size, gfp_t gfp, unsigned long addr)
 {
 	unsigned long flags;
 	struct kmem_cache_cpu *c;
@@ -129,6 +131,9 @@ static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache 
 
 	if (should_failslab(s, gfp))
 		return NULL;
+	object = kfence_alloc(s, size, gfp);
+	if (unlikely(object))
+		return object;
 	flags = local_irq_save();
 	c = this_cpu_ptr(s->cpu_slab);
 	do {
@@ -154,7 +159,7 @@ static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache 
 
 noinline void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
 {
-	return slab_alloc(s, gfp, (unsigned long)__builtin_return_address(0));
+	return slab_alloc(s, s->object_size, gfp, (unsigned long)__builtin_return_address(0));
 }
 
 static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
@@ -193,7 +198,7 @@ static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s
 noinline void kmem_cache_free(struct kmem_cache *s, void *object)
 {
 	s = cache_from_obj(s, object);
-	if (s && !kasan_slab_free(s, object, (unsigned long)__builtin_return_address(0)))
+	if (s && !kfence_free(object) && !kasan_slab_free(s, object, (unsigned long)__builtin_return_address(0)))
 		slab_free(s, virt_to_head_page(object), object, (unsigned long)__builtin_return_address(0));
 }
 
@@ -233,7 +238,7 @@ static inline __attribute__((always_inline)) void *do_kmalloc(size_t size, gfp_t
 
 	if (i < 0)
 		return kmalloc_large(size, gfp);
-	object = slab_alloc(kmalloc_caches[i], gfp, addr);
+	object = slab_alloc(kmalloc_caches[i], size, gfp, addr);
 	if (object)
 		kasan_kmalloc(kmalloc_caches[i], object, size);
 	return object;
@@ -257,7 +262,7 @@ static inline __attribute__((always_inline)) void do_kfree(const void *p, unsign
 		return;
 	page = virt_to_head_page(p);
 	if (PageSlab(page)) {
-		if (!kasan_slab_free(page->slab_cache, (void *)p, addr))
+		if (!kfence_free((void *)p) && !kasan_slab_free(page->slab_cache, (void *)p, addr))
 			slab_free(page->slab_cache, page, (void *)p, addr);
 	} else if (!WARN_ON_ONCE(!PageCompound(page))) {
 		kasan_kfree_large((void *)p, addr);
@@ -274,6 +279,8 @@ static size_t __ksize(const void *p)
 {
 	struct page *page = virt_to_head_page(p);
 
+	if (is_kfence_address(p))
+		return kfence_ksize(p);
 	return PageSlab(page) ? page->slab_cache->object_size : PAGE_SIZE << compound_order(page);
 }
 
@@ -333,6 +340,8 @@ noinline void __check_heap_object(const void *ptr, unsigned long n, struct page 
 	struct kmem_cache *s = page->slab_cache;
 	unsigned int offset = ((unsigned long)ptr - (unsigned long)page_address(page)) % s->size;
 
+	if (is_kfence_address(ptr))
+		offset = (unsigned long)ptr - (unsigned long)kfence_object_start(ptr) + s->red_left_pad;
 	if (offset < s->red_left_pad)
 		usercopy_abort("SLUB object in left red zone", s->name, to_user, offset, n);
 	offset -= s->red_left_pad;
@@ -410,6 +419,9 @@ noinline void kmem_cache_destroy(struct kmem_cache *s)
 	local_irq_restore(flags);
 	if (WARN(s->node[0]->nr_slabs.counter, "%s %s: Slab cache still has objects when called from %pS\n", __func__, s->name, __builtin_return_address(0)))
 		return;
+	if (s->flags & SLAB_TYPESAFE_BY_RCU)
+		rcu_barrier();
+	kfence_shutdown_cache(s);
 	list_del_init(&s->list);
 	slab_cpu_used &= ~(1ULL << (s->cpu_slab - slab_cpu_area));
 	kfree(s->node[0]);
@@ -450,3 +462,4 @@ EXPORT_SYMBOL(kfree);
 EXPORT_SYMBOL(kmem_cache_create);
 EXPORT_SYMBOL(kmem_cache_alloc);
 EXPORT_SYMBOL(kmem_cache_free);
+EXPORT_SYMBOL(init_on_free);

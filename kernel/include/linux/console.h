@@ -6,6 +6,8 @@
 struct console { const char *name; void (*write)(struct console *con, const char *text, size_t n); short flags, index; struct console *next; };
 /* What was said before is written to it first. */
 void register_console(struct console *con);
+/* Called with each record, when it is set. */
+extern void (*trace_console)(const char *text, size_t n);
 /* Everything is to be seen from here on: oops, panic. `printk.console_no_auto_verbose` keeps the level as it is. */
 void console_verbose(void);
 #endif

@@ -116,6 +116,8 @@ extern const struct taint_flag taint_flags[TAINT_FLAGS_COUNT];
 enum lockdep_ok { LOCKDEP_STILL_OK, LOCKDEP_NOW_UNRELIABLE };
 void add_taint(unsigned int flag, enum lockdep_ok ok);
 extern unsigned long panic_on_taint;
+/* Plain %p prints addresses as they are. */
+extern bool no_hash_pointers;
 extern bool panic_on_taint_nousertaint;
 const char *print_tainted(void);
 int test_taint(unsigned int flag);

@@ -7,6 +7,8 @@ int set_memory_ro(unsigned long addr, int numpages);
 int set_memory_rw(unsigned long addr, int numpages);
 int set_memory_nx(unsigned long addr, int numpages);
 int set_memory_x(unsigned long addr, int numpages);
+/* Only splits. */
+int set_memory_4k(unsigned long addr, int numpages);
 /* The end of booting: code and constants become read-only, everything but code no-execute. */
 void mark_rodata_ro(void);
 void free_initmem(void);

@@ -44,10 +44,16 @@ static void emit_to(struct console *con, const struct printk_info *info, const c
 	con->write(con, buf, n);
 }
 
+/* Tests look at what is said (Linux: the tracepoint `console`). */
+void (*trace_console)(const char *text, size_t n);
+EXPORT_SYMBOL(trace_console);
+
 /* Stores a record and shows it. buf: CONSOLE_EXT_LOG_MAX bytes. */
 static void emit(struct printk_info *info, const char *text, size_t n, char *buf)
 {
 	prb_store(info, text, n);
+	if (unlikely(trace_console))
+		trace_console(text, n);
 	if (!suppressed(info->level))
 		for (struct console *con = console_drivers; con; con = con->next)
 			emit_to(con, info, text, n, buf);

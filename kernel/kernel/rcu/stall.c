@@ -1,5 +1,5 @@
 /*
- * Grace periods without what would wait for them: each CPU must pass through the scheduler, user mode or the idle
+ * Grace periods (what waits for them is in update.c): each CPU must pass through the scheduler, user mode or the idle
  * task once in a period, and a CPU that does not for `rcu_cpu_stall_timeout` seconds is reported in Linux's words.
  * Mirrors Linux kernel/rcu/tree.c (its periods) and tree_stall.h (its reports); flavour rcu_sched, as in a kernel
  * without preemption.
@@ -8,6 +8,7 @@
 #include <asm/stacktrace.h>
 #include <linux/interrupt.h>
 #include <linux/kernel.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
@@ -32,6 +33,7 @@ void rcu_note_context_switch(void)
 
 static void start_period(void)
 {
+	rcu_advance_cbs();
 	rcu_state.gp_seq += 4;
 	rcu_state.gp_start = jiffies;
 	rcu_state.n_force_qs = 0;

@@ -1,5 +1,6 @@
 /* What the allocators tell KASAN of slabs and large kmallocs, in every mode. Mirrors Linux 6.1 mm/kasan/common.c. */
 #include "kasan.h"
+#include <linux/kfence.h>
 
 bool kasan_stacktrace = true;
 
@@ -41,6 +42,8 @@ void __kasan_poison_slab(struct page *page)
 
 noinline void __kasan_slab_alloc(struct kmem_cache *cache, void *object)
 {
+	if (is_kfence_address(object))
+		return;
 	kasan_quarantine_reduce();
 	kasan_unpoison(object, cache->object_size);
 	if (!cache->kasan_info.is_kmalloc)
@@ -52,6 +55,8 @@ noinline void __kasan_kmalloc(struct kmem_cache *cache, const void *object, size
 	char *from = (char *)ALIGN((unsigned long)object + size, KASAN_GRANULE_SIZE);
 	char *to = (char *)object + ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE);
 
+	if (is_kfence_address(object))
+		return;
 	kasan_unpoison(object, size);
 	kasan_poison(from, to - from, KASAN_SLAB_REDZONE);
 	kasan_save_alloc_info(cache, (void *)object);
@@ -71,6 +76,8 @@ void __kasan_krealloc(const void *object, size_t size)
 {
 	struct page *page = virt_to_head_page(object);
 
+	if (is_kfence_address(object))
+		return;
 	kasan_unpoison(object, size);
 	if (PageSlab(page))
 		__kasan_kmalloc(page->slab_cache, object, size);

@@ -3,6 +3,7 @@
  * them and kept. Mirrors Linux 6.1 mm/kasan/shadow.c.
  */
 #include "kasan.h"
+#include <linux/kfence.h>
 #include <linux/spinlock.h>
 
 void kasan_poison(const void *addr, size_t size, u8 value)
@@ -26,6 +27,8 @@ bool kasan_byte_accessible(const void *addr)
 
 void __kasan_unpoison_range(const void *addr, size_t size)
 {
+	if (is_kfence_address(addr))
+		return;
 	kasan_unpoison(addr, size);
 }
 

@@ -5,6 +5,7 @@
 #include <asm/processor.h>
 #include <asm/stacktrace.h>
 #include <linux/kasan.h>
+#include <linux/kfence.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
@@ -136,6 +137,8 @@ static void bad_area(struct pt_regs *regs, unsigned long error_code, unsigned lo
 static noinline void do_kern_addr_fault(struct pt_regs *regs, unsigned long error_code, unsigned long address)
 {
 	if (fixup_exception(regs))
+		return;
+	if (!(error_code & (X86_PF_PROT | X86_PF_INSTR)) && kfence_handle_page_fault(address, error_code & X86_PF_WRITE, regs))
 		return;
 	page_fault_oops(regs, error_code, address);
 }

@@ -54,6 +54,11 @@ int set_memory_nx(unsigned long addr, int numpages)
 	return change_page_attr(addr, numpages, _PAGE_NX, 0);
 }
 
+int set_memory_4k(unsigned long addr, int numpages)
+{
+	return change_page_attr(addr, numpages, 0, 0);
+}
+
 int set_memory_x(unsigned long addr, int numpages)
 {
 	return change_page_attr(addr, numpages, 0, _PAGE_NX);
