@@ -1,7 +1,7 @@
 /**
  * npm run bench -- [--quick] [--no-peers] [--out FILE] [NAME...]
  *
- * NAME is a part (crashes, programs, state, start, size, stock) or a guest program (alu, fib, ...); without one everything runs.
+ * NAME is a part (crashes, programs, state, start, size, kfence, stock) or a guest program (alu, fib, ...); without one everything runs.
  * The result goes to bench/results/ as JSON. bench/README.md says how to read it.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -11,12 +11,13 @@ import { parseArgs } from "node:util";
 import { coreSize, machineFacts } from "./facts.ts";
 import { buildGuest } from "./guest/build.ts";
 import { runCrashes } from "./suites/crashes.ts";
+import { runKfence } from "./suites/kfence.ts";
 import { type ProgramsResult, runPrograms } from "./suites/programs.ts";
 import { runStart } from "./suites/start.ts";
 import { runState } from "./suites/state.ts";
 import { runStock } from "./suites/stock.ts";
 
-const PARTS = ["crashes", "programs", "state", "start", "size", "stock"] as const;
+const PARTS = ["crashes", "programs", "state", "start", "size", "kfence", "stock"] as const;
 type Part = (typeof PARTS)[number];
 const PROGRAMS: readonly string[] =
   "alu sieve memloop memrep chase qsort crc32 fib vm sha256 mix xpage pfault int80 pio syscall".split(" ");
@@ -133,6 +134,15 @@ if (wants("start") && process.platform === "linux") {
     `process start to first console byte: ${number(start.firstByteMs, 0)} ms (CPU ${number(start.firstByteCpuMs, 0)} ms); ` +
       `peak resident memory at the prompt ${number(start.residentMiB, 0)} MiB`,
   );
+}
+if (wants("kfence")) {
+  const kfence = await runKfence(quick);
+  report["kfence"] = kfence;
+  for (const { sampleInterval, ratio, samples } of kfence.intervals)
+    console.log(
+      `KFENCE every ${sampleInterval} ms: ${number(ratio, 4)} of ${number(kfence.instructions / 1e6, 0)} M instructions, ` +
+        `${samples} samples`,
+    );
 }
 const stock = wants("stock") ? await runStock(peers) : undefined;
 if (stock !== undefined) {

@@ -55,6 +55,7 @@ export {
 export { type Disk, SparseDisk } from "./machine/disk.ts";
 export type { MachineEvents } from "./machine/events.ts";
 export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
+export type { KfenceOptions } from "./machine/kfence.ts";
 export type { InjectLimits, RunLimits, RunProgress } from "./machine/limits.ts";
 export type { BootProtocol } from "./machine/loaders/kernel.ts";
 export { boot, Machine } from "./machine/machine.ts";

@@ -7,7 +7,13 @@ import { SymbolTable } from "../symbols/table.ts";
 import { isElf } from "./loaders/elf_image.ts";
 
 /** Modules that come with crashlab. */
-const OWN_MODULES: ReadonlySet<string> = new Set(["mydriver", "labcrash", "kasan_test", "kasan_stress", "kfence_test"]);
+const OWN_MODULES: ReadonlySet<string> = new Set([
+  "mydriver",
+  "labcrash",
+  "kasan_test",
+  "kasan_stress",
+  "kfence_test",
+]);
 
 /** The kernel that runs and its modules, as files; their symbols are read when asked for. */
 export class KernelFiles {

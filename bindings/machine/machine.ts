@@ -31,6 +31,7 @@ import { type Disk, serveBlock } from "./disk.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter, type MachineEvents } from "./events.ts";
 import { Kasan, kasanBoot } from "./kasan.ts";
+import { kfenceBoot } from "./kfence.ts";
 import { KernelFiles } from "./kernel_files.ts";
 import { checkAborted, DEFAULT_BUDGET, deadlineAfter, type InjectLimits, type RunLimits } from "./limits.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
@@ -166,6 +167,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       ...(options.pstore === true ? [pstoreParameters(ramBytes, initrd?.length ?? 0)] : []),
       ...stock,
       kasan.cmdline,
+      kfenceBoot(options.kfence),
       options.cmdline ?? "",
     ]
       .filter((words) => words !== "")

@@ -2,6 +2,7 @@
 import { CrashlabError } from "../error.ts";
 import type { Disk } from "./disk.ts";
 import type { KasanOptions } from "./kasan.ts";
+import type { KfenceOptions } from "./kfence.ts";
 import type { RunProgress } from "./limits.ts";
 import type { BootProtocol } from "./loaders/kernel.ts";
 import type { NetconsoleDatagram } from "./netconsole.ts";
@@ -40,6 +41,8 @@ export interface BootOptions {
   readonly pstore?: boolean;
   /** Find bad accesses of the kernel: see KasanOptions. */
   readonly kasan?: KasanOptions;
+  /** Find bad accesses of a sample of the kernel's objects: see KfenceOptions. */
+  readonly kfence?: KfenceOptions;
   /** Kernel pointers may carry a tag in their top byte (see CoreOptions). */
   readonly ignoreTopByte?: boolean;
   /** Unix time in seconds of the real-time clock at power-on. */

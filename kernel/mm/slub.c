@@ -380,18 +380,14 @@ static void free_slab(struct kmem_cache *s, struct page *page)
 	__free_pages(page, s->oo.x >> 16);
 }
 
-/* Slabs with objects in use are on no list but their objects', or have fewer free ones than they hold. */
-noinline void kmem_cache_destroy(struct kmem_cache *s)
+/* Slabs without objects in use go back. Those with some are on no list but their objects', or have fewer free ones than they hold. */
+noinline void kmem_cache_shrink(struct kmem_cache *s)
 {
 	struct kmem_cache_cpu *c;
 	struct page *page, *next;
 	unsigned long flags;
 	int cpu;
 
-	if (!s || !kasan_check_byte(s))
-		return;
-	if (kasan_enabled)
-		kasan_quarantine_remove_cache(s);
 	flags = local_irq_save();
 	for_each_online_cpu(cpu) {
 		unsigned int count = 0;
@@ -417,6 +413,15 @@ noinline void kmem_cache_destroy(struct kmem_cache *s)
 		free_slab(s, page);
 	}
 	local_irq_restore(flags);
+}
+
+noinline void kmem_cache_destroy(struct kmem_cache *s)
+{
+	if (!s || !kasan_check_byte(s))
+		return;
+	if (kasan_enabled)
+		kasan_quarantine_remove_cache(s);
+	kmem_cache_shrink(s);
 	if (WARN(s->node[0]->nr_slabs.counter, "%s %s: Slab cache still has objects when called from %pS\n", __func__, s->name, __builtin_return_address(0)))
 		return;
 	if (s->flags & SLAB_TYPESAFE_BY_RCU)
@@ -458,6 +463,7 @@ EXPORT_SYMBOL(krealloc);
 EXPORT_SYMBOL(ksize);
 EXPORT_SYMBOL(kfree_sensitive);
 EXPORT_SYMBOL(kmem_cache_destroy);
+EXPORT_SYMBOL(kmem_cache_shrink);
 EXPORT_SYMBOL(kfree);
 EXPORT_SYMBOL(kmem_cache_create);
 EXPORT_SYMBOL(kmem_cache_alloc);

@@ -77,6 +77,8 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int siz
 void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *s, void *p);
 void kmem_cache_init(void);
+/* Slabs that are empty go back. */
+void kmem_cache_shrink(struct kmem_cache *s);
 /* Objects that are still in use stay, and so does the cache. */
 void kmem_cache_destroy(struct kmem_cache *s);
 size_t ksize(const void *p);

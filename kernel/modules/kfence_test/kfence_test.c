@@ -143,28 +143,40 @@ static void *allocate(size_t size, gfp_t gfp)
 	return hide(test_cache ? kmem_cache_alloc(test_cache, gfp) : kmalloc(size, gfp));
 }
 
+static int index_of(char *const *all, int n, const char *p)
+{
+	for (int i = 0; i < n; i++)
+		if (all[i] == p)
+			return i;
+	return -1;
+}
+
 /* An object in the middle of three. Its neighbours stay. */
 static void *alloc_between(size_t size, gfp_t gfp)
 {
 	char *all[64];
 	size_t slot = 8;
-	int found = 0;
+	int i, left = -1, right = -1;
 
-	for (int i = 0; i < 64; i++)
-		all[i] = allocate(size, gfp);
 	while (!test_cache && slot < size)
 		slot *= 2;
 	if (test_cache)
 		slot = ALIGN(size, 8UL);
-	for (int i = 1; i < 63 && !found; i++)
-		if (all[i] - all[i - 1] == (long)slot && all[i + 1] - all[i] == (long)slot)
-			found = i;
-	for (int i = 0; i < 64; i++)
-		if (!found || i < found - 1 || i > found + 1)
-			test_free(all[i]);
-	if (!found)
-		FAIL("no neighbours");
-	return found ? all[found] : NULL;
+	for (i = 0; i < 64; i++)
+		all[i] = allocate(size, gfp);
+	for (i = 0; i < 64; i++) {
+		left = index_of(all, 64, all[i] - slot);
+		right = index_of(all, 64, all[i] + slot);
+		if (left >= 0 && right >= 0)
+			break;
+	}
+	for (int k = 0; k < 64; k++)
+		if (i == 64 || (k != i && k != left && k != right))
+			test_free(all[k]);
+	if (i < 64)
+		return all[i];
+	FAIL("no neighbours");
+	return allocate(size + 64, gfp);
 }
 
 /* From KFENCE, on the side of its page that is asked for; or not from KFENCE. */
@@ -187,7 +199,7 @@ static noinline void *test_alloc(size_t size, gfp_t gfp, enum policy policy)
 			msleep(1);
 	} while ((long)(jiffies - timeout) < 0);
 	FAIL("failed to allocate from KFENCE");
-	return NULL;
+	return allocate(size, gfp);
 }
 
 static noinline void test_out_of_bounds_read(void)
@@ -360,13 +372,12 @@ static noinline void test_kmalloc_aligned_oob_write(void)
 	expect_report(&expect);
 }
 
-/* A cache that goes away with an object of KFENCE's in it: the object becomes a zombie. */
 static noinline void test_shrink_memcache(void)
 {
 	size_t size = setup_test_cache(32, 0, NULL);
 	void *buf = test_alloc(size, GFP_KERNEL, ANY);
 
-	EXPECT(test_cache);
+	kmem_cache_shrink(test_cache);
 	test_free(buf);
 	EXPECT(!report_available());
 }
@@ -468,6 +479,20 @@ static noinline void test_memcache_alloc_bulk(void)
 	EXPECT(!report_available());
 }
 
+/* Linux has no such case. A cache goes away while KFENCE has an object of it: that is not to be used again. */
+static noinline void test_memcache_destroyed(void)
+{
+	size_t size = setup_test_cache(32, 0, NULL);
+	struct expect_report expect = { USE_AFTER_FREE, test_memcache_destroyed, NULL, false };
+
+	TEST_REQUIRES(kfence_is_on());
+	expect.addr = test_alloc(size, GFP_KERNEL, ANY);
+	test_cache_destroy();
+	EXPECT(!report_available());
+	READ(expect.addr);
+	expect_report(&expect);
+}
+
 #define WITH_AND_WITHOUT_CACHE(fn) { #fn, fn, false }, { #fn "-memcache", fn, true }
 static const struct test_case { const char *name; void (*run)(void); bool use_cache; } cases[] = {
 	WITH_AND_WITHOUT_CACHE(test_out_of_bounds_read), WITH_AND_WITHOUT_CACHE(test_out_of_bounds_write),
@@ -480,6 +505,7 @@ static const struct test_case { const char *name; void (*run)(void); bool use_ca
 	{ "test_invalid_access", test_invalid_access, false }, { "test_gfpzero", test_gfpzero, false },
 	{ "test_memcache_typesafe_by_rcu", test_memcache_typesafe_by_rcu, true }, { "test_krealloc", test_krealloc, false },
 	{ "test_memcache_alloc_bulk", test_memcache_alloc_bulk, true },
+	{ "test_memcache_destroyed", test_memcache_destroyed, true },
 };
 
 static struct completion done;
