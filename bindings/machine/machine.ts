@@ -31,8 +31,8 @@ import { type Disk, serveBlock } from "./disk.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter, type MachineEvents } from "./events.ts";
 import { Kasan, kasanBoot } from "./kasan.ts";
-import { kfenceBoot } from "./kfence.ts";
 import { KernelFiles } from "./kernel_files.ts";
+import { kfenceBoot } from "./kfence.ts";
 import { checkAborted, DEFAULT_BUDGET, deadlineAfter, type InjectLimits, type RunLimits } from "./limits.ts";
 import type { BootImage } from "./loaders/boot_image.ts";
 import { loadKernel, unpackKernel } from "./loaders/kernel.ts";
@@ -228,6 +228,11 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   /** Guest nanoseconds since power-on. */
   get time(): bigint {
     return this.core.time;
+  }
+
+  /** Instructions that all CPUs have retired since power-on: guest time without what was skipped while all halted. */
+  get instructions(): bigint {
+    return this.core.instructions;
   }
 
   /** Console lines so far. */
