@@ -4,6 +4,7 @@
  * new address there.
  */
 import { CrashlabError } from "../error.ts";
+import { once } from "./once.ts";
 
 const PARTS: { readonly [name: string]: URL } = {
   "core.wasm": new URL("../../build/core.wasm", import.meta.url),
@@ -23,7 +24,7 @@ export function loadGuest(name: string): Promise<Uint8Array<ArrayBuffer>> {
   return load(name);
 }
 
-async function load(name: string): Promise<Uint8Array<ArrayBuffer>> {
+const load = once(async (name) => {
   const url = Object.hasOwn(PARTS, name) ? PARTS[name] : undefined;
   if (url === undefined) {
     throw new CrashlabError(
@@ -43,4 +44,4 @@ async function load(name: string): Promise<Uint8Array<ArrayBuffer>> {
     "missing-asset",
     `expected ${url.href}, found ${found}; serve crashlab's build/ folder there`,
   );
-}
+});

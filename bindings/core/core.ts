@@ -80,7 +80,7 @@ export class Core {
   /** A machine at power-on. Throws `bad-option` for sizes out of range. */
   static async create(options: CoreOptions = {}): Promise<Core> {
     const complete = completeOptions(options);
-    const wasm = options.wasm ?? (await sharedCore());
+    const wasm = options.wasm ?? (await loadCore());
     const core = new Core(await Board.take(wasm, complete), complete, wasm);
     core.reset();
     return core;
@@ -529,15 +529,4 @@ export class Core {
     this.#mounted?.release();
     this.#mounted = undefined;
   }
-}
-
-let core: Promise<Uint8Array<ArrayBuffer>> | undefined;
-
-/** The built core's bytes, read once. */
-function sharedCore(): Promise<Uint8Array<ArrayBuffer>> {
-  core ??= loadCore().catch((error: unknown) => {
-    core = undefined;
-    throw error;
-  });
-  return core;
 }
