@@ -142,4 +142,5 @@ export function moveDebug(r: u32): void {
   if (n == 7) value = (value & 0xffff2fff) | 0x400;
   store<u64>(DR + n * 8, value);
   flushTlb(); // watched pages have no fast path
+  attention(); // code breakpoints are looked for between slices
 }

@@ -29,6 +29,7 @@ import {
   RETIRED,
   RIP,
   RUN_CHUNK,
+  SHADOW_ON,
   SHADOW_SKIP,
   SIGNAL,
   STOP_AT,
@@ -91,13 +92,14 @@ export function run(budget: i32): u32 {
       if (r != 0) fallThrough = isString(recId(r)) ? 0 : from + recLength(r);
     }
     if ((load<u64>(FLAGS) & FLAG_TF) != 0 || load<u32>(INHIBIT) != 0) chunk = 1;
-    // RF holds off breakpoints for one instruction, which starts without it.
+    // RF holds off breakpoints and the shadow check for one instruction, which starts without it.
     const resumed = (load<u64>(FLAGS) & FLAG_RF) != 0;
     const breakpoints = hasCodeBreakpoints();
     const skips = skipsBreakpoint();
-    if (resumed || breakpoints || hooked || skips) chunk = 1;
+    const unchecked = resumed && load<u32>(SHADOW_ON) != 0;
+    if (unchecked || breakpoints || hooked || skips) chunk = 1;
     store<u64>(FLAGS, load<u64>(FLAGS) & ~FLAG_RF);
-    store<u32>(SHADOW_SKIP, resumed ? 1 : 0);
+    store<u32>(SHADOW_SKIP, unchecked ? 1 : 0);
     const shadow = load<u32>(INHIBIT);
     const stepping = (load<u64>(FLAGS) & FLAG_TF) != 0;
     store<u32>(INHIBIT, 0);

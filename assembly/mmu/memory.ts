@@ -388,9 +388,17 @@ export function forgetLeftRam(): void {
   leftRam = false;
 }
 
+/** memory.copy is a call into the engine; an operand is one load and one store. */
+function copy(to: u32, from: u32, size: u32): void {
+  if (size == 8) store<u64>(to, load<u64>(from));
+  else if (size == 4) store<u32>(to, load<u32>(from));
+  else if (size == 1) store<u8>(to, load<u8>(from));
+  else memory.copy(to, from, size);
+}
+
 export function readPhysical(physical: u64, size: u32, to: u32): bool {
   if (isRam(physical)) {
-    memory.copy(to, frameOf(physical) + (<u32>physical & 0xfff), size);
+    copy(to, frameOf(physical) + (<u32>physical & 0xfff), size);
     return true;
   }
   leftRam = true;
@@ -404,7 +412,7 @@ export function writePhysical(physical: u64, size: u32, from: u32): void {
     if ((frameFlags(physical) & FRAME_CODE) != 0 && hitsCode(physical, size)) flushCodeIn(physical);
     const host = frameOf(physical) + (<u32>physical & 0xfff);
     markDirty(physical);
-    memory.copy(host, from, size);
+    copy(host, from, size);
     return;
   }
   leftRam = true;
@@ -564,10 +572,12 @@ function emptyTlb(cpu: u32): void {
   emptyEntries(cpu, false);
 }
 
-/** The active CPU forgets every translation of every mode. */
+/**
+ * The active CPU forgets every translation of every mode. As with all that one CPU forgets by itself, the instruction
+ * that asks for it ends its trace, and the next one is looked up anew.
+ */
 export function flushTlb(): void {
   emptyTlb(load<u32>(ACTIVE));
-  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 /** The same for all CPUs: what the host changes, none of them may have cached. */
 export function flushAllTlbs(): void {
@@ -578,7 +588,6 @@ export function flushAllTlbs(): void {
 /** Forgets translations that are not global (CR3 loads). */
 export function flushTlbNonGlobal(): void {
   emptyEntries(load<u32>(ACTIVE), true);
-  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
 /** INVLPG: forgets the page of this address, all of it if it is large. */
@@ -591,7 +600,6 @@ export function flushPage(address: u64): void {
   store<u64>(fetch, u64.MAX_VALUE);
   store<u64>(fetch + 256 * 16, u64.MAX_VALUE);
   forgetJumps();
-  store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
 /** A frame has begun to hold code: its pages lose their fast write path on every CPU. */

@@ -17,8 +17,8 @@ import {
   FLAG_AC,
   inLongMode,
 } from "../cpu/state";
-import { CPL, CR3, FLAGS } from "../layout";
-import { frameOf, isRam, markDirty } from "./frames";
+import { CPL, CR3, FLAGS, FRAME_TABLE } from "../layout";
+import { FRAME_PRESENT, frameOf, isRam, markDirty } from "./frames";
 
 export const READ: u32 = 0;
 export const WRITE: u32 = 1;
@@ -45,7 +45,10 @@ export let walkGlobal: bool = false;
 export let walkLarge: u32 = 0;
 
 function loadEntry(at: u64): u64 {
-  return isRam(at) ? load<u64>(frameOf(at) + (<u32>at & 0xfff)) : 0;
+  if (!isRam(at)) return 0;
+  const frame = load<u32>(FRAME_TABLE + ((<u32>(at >> 12)) << 2));
+  const page = (frame & FRAME_PRESENT) != 0 ? frame & ~0xfff : frameOf(at);
+  return load<u64>(page + (<u32>at & 0xfff));
 }
 function storeEntry(at: u64, value: u64, size: u32): void {
   if (!isRam(at)) return;
@@ -71,11 +74,11 @@ export function walk(address: u64, kind: u32): u64 {
   let rights: u64 = RW | US;
   let noExecute = false;
   const reserved: u64 = (ADDRESS & ~PHYSICAL_BITS) | (nxe ? 0 : NX);
-  // Entries on the way, to set their accessed bits once the whole walk has passed.
+  // Entries on the way without an accessed bit, which is set once the whole walk has passed.
   let path0: u64 = 0,
     path1: u64 = 0,
     path2: u64 = 0;
-  let depth: u32 = 0;
+  let untouched: u32 = 0;
   while (true) {
     const at = table + ((address >> shift) & (shift == 30 && !long ? 3 : 511)) * 8;
     const entry = loadEntry(at);
@@ -92,9 +95,9 @@ export function walk(address: u64, kind: u32): u64 {
       const mask: u64 = ((<u64>1) << shift) - 1;
       if (large && (entry & mask & ADDRESS & ~0x1000) != 0) return fault(address, kind, user, nxe, 9);
       if (!permitted(kind, user, rights, noExecute)) return fault(address, kind, user, nxe, 1);
-      if (depth > 0) touch(path0);
-      if (depth > 1) touch(path1);
-      if (depth > 2) touch(path2);
+      if (untouched > 0) touch(path0);
+      if (untouched > 1) touch(path1);
+      if (untouched > 2) touch(path2);
       const isWrite = (kind & WRITE) != 0;
       const marked = entry | A | (isWrite ? D : 0);
       if (marked != entry) storeEntry(at, marked, 8);
@@ -103,11 +106,11 @@ export function walk(address: u64, kind: u32): u64 {
       walkLarge = shift == 12 ? 0 : shift == 21 ? 1 : 2;
       return ((entry & ADDRESS & ~mask) | (address & mask)) & PHYSICAL_BITS;
     }
-    if (!isPdpte32) {
-      if (depth == 0) path0 = at;
-      else if (depth == 1) path1 = at;
+    if (!isPdpte32 && (entry & A) == 0) {
+      if (untouched == 0) path0 = at;
+      else if (untouched == 1) path1 = at;
       else path2 = at;
-      depth++;
+      untouched++;
     }
     table = entry & ADDRESS;
     shift -= 9;
