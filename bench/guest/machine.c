@@ -81,6 +81,22 @@ static u32 run_int80(void)
 	return count;
 }
 
+/* Writes a function, calls it, writes its immediate anew: what a compiler of code at run time does. */
+static u32 run_smc(void)
+{
+	static u8 code[64] __attribute__((aligned(64)));
+	u32 sum = 0;
+
+	code[0] = 0xb8;	/* mov $imm32, %eax */
+	code[5] = 0xc3; /* ret */
+	for (u32 i = 0; i < 100000; i++) {
+		*(volatile u32 *)(code + 1) = i * 2654435761u;
+		__asm__ volatile("" : : : "memory");
+		sum ^= ((u32 (*)(void))code)();
+	}
+	return sum;
+}
+
 #ifdef __x86_64__
 u32 enter_user(u64 unused, u64 count);
 void syscall_entry(void);
@@ -108,6 +124,7 @@ static const struct {
 	{ "chase", run_chase },	    { "qsort", run_qsort },   { "crc32", run_crc32 },	  { "fib", run_fib },
 	{ "vm", run_vm },	    { "sha256", run_sha256 }, { "mix", run_mix },	  { "xpage", run_xpage },
 	{ "pfault", run_pfault },   { "int80", run_int80 },   { "pio", run_pio },
+	{ "smc", run_smc },
 #ifdef __x86_64__
 	{ "syscall", run_syscall },
 #endif

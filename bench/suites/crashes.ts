@@ -34,9 +34,12 @@ function median(values: readonly number[]): number {
 }
 
 export async function runCrashes(quick: boolean): Promise<CrashesResult> {
-  const firstBootMs = await timed(boot);
+  const bootOnce = async (): Promise<void> => {
+    await using _machine = await boot();
+  };
+  const firstBootMs = await timed(bootOnce);
   const boots: number[] = [];
-  for (let round = 0; round < (quick ? 3 : 11); round++) boots.push(await timed(boot));
+  for (let round = 0; round < (quick ? 3 : 11); round++) boots.push(await timed(bootOnce));
 
   const machine = await boot();
   const whole = faults.nullDereference();
@@ -65,7 +68,10 @@ export async function runCrashes(quick: boolean): Promise<CrashesResult> {
   machine.restore(snapshot);
   const forks = quick ? 3 : 20;
   const forkMs = await timed(async () => {
-    for (let done = 0; done < forks; done++) await (await machine.fork()).inject(fault);
+    for (let done = 0; done < forks; done++) {
+      await using child = await machine.fork();
+      await child.inject(fault);
+    }
   });
   return {
     fault: whole.name,

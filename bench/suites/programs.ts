@@ -9,6 +9,7 @@ const EVENTS: Readonly<Record<string, { readonly unit: string; readonly amount: 
   memrep: { unit: "GB/s", amount: (1000 * 2 * 65536) / 1e9 },
   pfault: { unit: "M page faults/s", amount: 0.2 },
   int80: { unit: "M int 80h/s", amount: 0.5 },
+  smc: { unit: "M rewritten functions/s", amount: 0.1 },
   syscall: { unit: "M syscalls/s", amount: 1 },
 };
 /** REP MOVS retires one instruction for up to 4096 elements, so its instruction rate says nothing. */

@@ -44,6 +44,91 @@ describe("npm run bench", () => {
     expect(result.state).toBeUndefined();
   });
 
+  it("has a result of each part in the quick form, whatever the times are", async () => {
+    const file = join(folder, "parts.json");
+    const parts = "crashes,state,kasan,kfence,size,smc";
+    const { status, stdout } = await bench("--quick", "--no-peers", "--only", parts, "--out", file);
+    expect({ status, stdout }).toMatchObject({ status: 0 });
+    const result = JSON.parse(readFileSync(file, "utf8"));
+    const positive = expect.toSatisfy((value: unknown) => typeof value === "number" && value > 0);
+    const times = Object.fromEntries(
+      ["restoreMs", "snapshotMs", "pooledForkMs", "forkMs", "touchUs", "instanceMs"].map((name) => [
+        name,
+        positive,
+      ]),
+    );
+    expect(result).toEqual({
+      schema: 1,
+      quick: true,
+      machine: {
+        date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+        cpu: expect.any(String),
+        cpuCount: positive,
+        memoryMiB: positive,
+        load: expect.any(Number),
+        node: process.version,
+        v8: process.versions.v8,
+        platform: `${process.platform}-${process.arch}`,
+      },
+      crashes: {
+        fault: "null-dereference",
+        perSecond: positive,
+        medianPerSecond: positive,
+        restoreMs: positive,
+        forksPerSecond: positive,
+        firstBootMs: positive,
+        bootMs: positive,
+      },
+      core: { bytes: positive, gzipped: positive },
+      programs: {
+        peers: {},
+        programs: [
+          {
+            program: "smc",
+            checksum: expect.stringMatching(/^[0-9a-f]{8}$/),
+            instructions: positive,
+            seconds: positive,
+            coldSeconds: positive,
+            mips: positive,
+            rate: { unit: "M rewritten functions/s", value: positive },
+          },
+        ],
+        geometricMeanMips: positive,
+      },
+      state: {
+        dirtyPages: 1000,
+        ...times,
+        best: times,
+        rates: Array.from({ length: 3 }, () => ({
+          name: expect.any(String),
+          perSecond: positive,
+          margin: expect.any(Number),
+        })),
+      },
+      kasan: {
+        managedBytes: { off: positive, on: positive },
+        memoryOverhead: positive,
+        instructionsRatio: positive,
+        cpuRatio: positive,
+      },
+      kfence: {
+        instructions: positive,
+        intervals: [100, 10, 1].map((sampleInterval) => ({
+          sampleInterval,
+          ratio: positive,
+          samples: expect.any(Number),
+        })),
+      },
+    });
+  });
+
+  it("says what there is to measure", async () => {
+    const { status, stdout } = await bench("--help");
+    expect(status).toBe(0);
+    for (const word of ["--quick", "--only", "state", "programs", "sha256", "smc"])
+      expect(stdout).toContain(word);
+  });
+
   it("refuses a name it does not know", async () => {
     const { status, stderr } = await bench("dhrystone");
     expect(status).toBe(2);
