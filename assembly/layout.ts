@@ -93,12 +93,13 @@ export const FOP: u32 = CPU + 0x3ac;
 export const FIP: u32 = CPU + 0x3b0; // u64
 export const FDP: u32 = CPU + 0x3b8; // u64
 export const MXCSR: u32 = CPU + 0x3c0; // u32
-export const SHADOW_ON: u32 = CPU + 0x580; // u32: supervisor data accesses are checked against a shadow (shadow/check.ts)
+export const SHADOW_ON: u32 = CPU + 0x580; // u32: supervisor data accesses are checked against a shadow, and how (shadow/check.ts)
 export const SHADOW_OFFSET: u32 = CPU + 0x588; // u64
 export const SHADOW_EXEMPT_START: u32 = CPU + 0x590; // u64: code that may touch what the shadow forbids
 export const SHADOW_EXEMPT_END: u32 = CPU + 0x598; // u64
 export const SHADOW_ADDRESS: u32 = CPU + 0x5a0; // u64: first byte of the access that was refused last
 export const SHADOW_SIZE: u32 = CPU + 0x5a8; // u64: its length
+export const SHADOW_RECORDED: u32 = CPU + 0x5b0; // u64: a load (1), a store (2) was let through that should not
 export const XMM: u32 = CPU + 0x400; // 16 x 16 bytes
 export const ST: u32 = CPU + 0x500; // 8 x 16 bytes, physical registers, 80 bits each
 

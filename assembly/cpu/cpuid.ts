@@ -1,5 +1,5 @@
 /** CPUID: what this processor offers. What is not listed here raises #UD. SDM 2A, CPUID. */
-import { ACTIVE, CPUS, OPTION_SHADOW_CHECK, OPTIONS } from "../layout";
+import { ACTIVE, CPUS, OPTION_IGNORE_TOP_BYTE, OPTION_SHADOW_CHECK, OPTIONS } from "../layout";
 import { CR4_OSXSAVE, cr4, gpr, RAX, RBX, RCX, RDX, setGpr } from "./state";
 
 function answer(a: u32, b: u32, c: u32, d: u32): void {
@@ -62,11 +62,19 @@ export function cpuid(): void {
     case 0x16:
       return answer(1000, 1000, 100, 0);
     case 0x40000000: // hypervisor leaves, only for who has asked for something that no silicon has
-      if ((load<u32>(OPTIONS) & OPTION_SHADOW_CHECK) != 0)
+      if ((load<u32>(OPTIONS) & (OPTION_SHADOW_CHECK | OPTION_IGNORE_TOP_BYTE)) != 0)
         return answer(0x40000001, 0x73617263, 0x62616c68, 0x20555043); // "crashlabCPU "
       break;
     case 0x40000001:
-      if ((load<u32>(OPTIONS) & OPTION_SHADOW_CHECK) != 0) return answer(1, 0, 0, 0);
+      // Bit 0: the shadow check; bit 1: the top byte of kernel pointers is ignored, so that they can carry tags.
+      if ((load<u32>(OPTIONS) & (OPTION_SHADOW_CHECK | OPTION_IGNORE_TOP_BYTE)) != 0)
+        return answer(
+          ((load<u32>(OPTIONS) & OPTION_SHADOW_CHECK) != 0 ? 1 : 0) |
+            ((load<u32>(OPTIONS) & OPTION_IGNORE_TOP_BYTE) != 0 ? 2 : 0),
+          0,
+          0,
+          0,
+        );
       break;
     case 0x80000000:
       return answer(0x80000008, 0, 0, 0);

@@ -20,6 +20,7 @@ import {
   MCG_STATUS,
   MISC_ENABLE,
   MTRR_DEF,
+  OPTION_IGNORE_TOP_BYTE,
   OPTION_SHADOW_CHECK,
   OPTIONS,
   PAT,
@@ -90,8 +91,8 @@ function plain(msr: u32): u32 {
     case 0xc0000103:
       return TSC_AUX;
   }
-  // The shadow check's registers (shadow/check.ts); the last two are read-only.
-  if (msr > 0x4c414200 && msr <= 0x4c414205 && hasShadowCheck())
+  // The shadow check's registers (shadow/check.ts).
+  if (msr > 0x4c414200 && msr <= 0x4c414206 && hasShadowCheck())
     return SHADOW_OFFSET + ((msr - 0x4c414201) << 3);
   return 0;
 }
@@ -151,7 +152,8 @@ export function readMsr(msr: u32): bool {
 export function writeMsr(msr: u32, value: u64): bool {
   switch (msr) {
     case 0x4c414200:
-      if (!hasShadowCheck() || value > 1) return false;
+      if (!hasShadowCheck() || value > 15) return false;
+      if (value > 1 && ((value & 2) == 0 || (load<u32>(OPTIONS) & OPTION_IGNORE_TOP_BYTE) == 0)) return false;
       store<u32>(SHADOW_ON, <u32>value);
       flushTlb();
       return true;

@@ -6,10 +6,13 @@
  * The guest owns the shadow and writes to it as to any memory. CPUID leaf 40000001h, EAX bit 0, says that the check is
  * there; these registers control it, each CPU its own:
  *
- *   4c414200h  bit 0: check. Turning it on or off forgets all translations
+ *   4c414200h  0: no check; 1: this one; 2 and above: tags (tags.ts): bit 1, of eight bits, with bit 0 of four; bit 2,
+ *              loads, bit 3, stores that are refused are made all the same and only recorded. Writing it forgets all
+ *              translations
  *   4c414201h  offset; only while the check is off
  *   4c414202h  first address of exempt code      4c414203h  first address behind it
  *   4c414204h  address that was refused last     4c414205h  its length, 2^64-n for a length below zero   (read-only)
+ *   4c414206h  bit 0: a load was recorded, bit 1: a store
  *
  * Every load and store of data below privilege 3 in 64-bit mode is checked before anything is read or written: a
  * repeated string instruction as one range, first its source. Pushes, pops, calls, returns, far transfers, descriptor
@@ -30,6 +33,7 @@ import {
   SHADOW_NONE,
   SHADOW_OFFSET,
   SHADOW_ON,
+  SHADOW_RECORDED,
   SHADOW_SIZE,
   SHADOW_SKIP,
   TLB_BASE,
@@ -38,6 +42,15 @@ import {
 } from "../layout";
 import { frameOf, isRam } from "../mmu/frames";
 import { INVALID, peek } from "../mmu/walk";
+import {
+  compareTags,
+  MATCH,
+  MISMATCH,
+  matchesAll,
+  TAGS,
+  TAGS_RECORD_LOADS,
+  TAGS_RECORD_STORES,
+} from "./tags";
 
 /** The lowest address that has a shadow: where the upper half begins. */
 const FIRST: u64 = 0xffff800000000000;
@@ -54,7 +67,7 @@ export function isChecking(): bool {
 /** Whether an address lies in the shadow: then translations depend on how it is mapped. */
 export function isShadow(address: u64): bool {
   return (
-    load<u32>(SHADOW_ON) != 0 && address >= shadowAddress(FIRST) && address <= shadowAddress(u64.MAX_VALUE)
+    load<u32>(SHADOW_ON) == 1 && address >= shadowAddress(FIRST) && address <= shadowAddress(u64.MAX_VALUE)
   );
 }
 
@@ -70,7 +83,9 @@ function hostOf(address: u64): u32 {
  */
 export function shadowOf(page: u64): u32 {
   if (load<u32>(SHADOW_ON) == 0 || load<u32>(TLB_MODE) == load<u32>(TLB_BASE) + TLB_USER * TLB_SIZE) return 0;
-  const host = page < FIRST ? 0 : hostOf(page);
+  const isTagged = (load<u32>(SHADOW_ON) & TAGS) != 0;
+  if (isTagged && matchesAll(page)) return 0;
+  const host = isTagged || page < FIRST ? 0 : hostOf(page);
   if (host != 0) return host;
   memory.fill(SHADOW_NONE, 0xff, 512);
   return SHADOW_NONE;
@@ -81,6 +96,10 @@ export function mayAccess(address: u64, size: u64, isWrite: bool): bool {
   if (!isChecking() || load<u32>(SHADOW_SKIP) != 0 || size == 0) return true;
   const code = rip() - 1; // RIP is behind the instruction
   if (code >= load<u64>(SHADOW_EXEMPT_START) && code < load<u64>(SHADOW_EXEMPT_END)) return true;
+  if ((load<u32>(SHADOW_ON) & TAGS) != 0) {
+    const found = compareTags(address, size);
+    return found == MISMATCH ? refuse(address, size, isWrite) : found == MATCH;
+  }
   const last = address + size - 1;
   if (address < FIRST || last < address) return refuse(address, size, isWrite);
   let granule = address >> 3;
@@ -109,6 +128,10 @@ export function mayAccess(address: u64, size: u64, isWrite: bool): bool {
 function refuse(address: u64, size: u64, isWrite: bool): bool {
   store<u64>(SHADOW_ADDRESS, address);
   store<u64>(SHADOW_SIZE, size);
+  if ((load<u32>(SHADOW_ON) & (isWrite ? TAGS_RECORD_STORES : TAGS_RECORD_LOADS)) != 0) {
+    store<u64>(SHADOW_RECORDED, load<u64>(SHADOW_RECORDED) | (isWrite ? 2 : 1));
+    return true;
+  }
   raise(SC, isWrite ? 1 : 0);
   return false;
 }

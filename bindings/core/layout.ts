@@ -70,6 +70,7 @@ export const SHADOW_EXEMPT_START = 0x11590;
 export const SHADOW_EXEMPT_END = 0x11598;
 export const SHADOW_ADDRESS = 0x115a0;
 export const SHADOW_SIZE = 0x115a8;
+export const SHADOW_RECORDED = 0x115b0;
 export const XMM = 0x11400;
 export const ST = 0x11500;
 export const RUN = 0x12000;

@@ -3,14 +3,19 @@ import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 
 /**
- * - `mode`: "generic", one shadow byte for 8 bytes.
+ * - `mode`: "generic", one shadow byte for 8 bytes; "hw-tags" and "sw-tags", pointers and each 16 bytes of memory have
+ *   a tag, of 4 and of 8 bits, and an access through a pointer with another tag is bad.
  * - `check`: who looks at the shadow before an access. "core" (the default): the emulated processor, for a kernel
- *   without instrumentation. "compiler": the kernel itself; `kernel` and `initrd` have to be of such a build
- *   (`npm run build:guest -- --kasan=outline`). "none": nobody; the allocators keep the shadow and report bad frees.
+ *   without instrumentation. "compiler": the kernel itself, in generic mode; `kernel` and `initrd` have to be of such a
+ *   build (`npm run build:guest -- --kasan=outline`). "none": nobody; the allocators keep the shadow and report bad frees.
+ * - `access`: with "hw-tags", what becomes of a bad access (Linux's `kasan.mode=`). "sync" (the default): it is reported
+ *   where it happens. "async": it is made, and that there was one is reported when the kernel is next entered, left or
+ *   switches tasks. "asymm": loads as "sync", stores as "async".
  */
 export interface KasanOptions {
-  readonly mode: "generic";
+  readonly mode: "generic" | "sw-tags" | "hw-tags";
   readonly check?: "core" | "compiler" | "none";
+  readonly access?: "sync" | "async" | "asymm";
 }
 
 /** What a shadow byte says of its 8 bytes (Linux mm/kasan/kasan.h). */
@@ -30,17 +35,21 @@ export type ShadowState =
   | "stack-partial"
   | "alloca-left"
   | "alloca-right"
+  | "tagged"
+  | "tag-kernel"
+  | "tag-invalid"
   | "unknown";
 
-/** What the shadow says of a granule of eight bytes (Linux mm/kasan/kasan.h). */
+/** What the shadow says of a granule: eight bytes in generic mode, sixteen in the tag modes (Linux mm/kasan/kasan.h). */
 export interface ShadowByte {
-  /** The first of the 8 bytes. */
+  /** The first of its bytes. */
   readonly granule: bigint;
   /** Where the shadow byte lies. */
   readonly shadow: bigint;
+  /** In the tag modes the memory's tag. */
   readonly value: number;
   readonly state: ShadowState;
-  /** How many of the 8 bytes, from the first on, may be used. */
+  /** How many of its bytes, from the first on, may be used; in the tag modes through a pointer with the memory's tag. */
   readonly accessible: number;
 }
 
@@ -59,32 +68,74 @@ const STATES: Readonly<Record<number, ShadowState>> = {
   202: "alloca-left",
   203: "alloca-right",
 };
-const SHADOW_OFFSET = 0xdffffc0000000000n;
+/** One shadow byte speaks for 2 to the power of `scale` bytes, at `(address >> scale) + offset`. */
+interface Layout {
+  readonly scale: bigint;
+  readonly offset: bigint;
+}
+const GENERIC: Layout = { scale: 3n, offset: 0xdffffc0000000000n };
+const TAGS: Layout = { scale: 4n, offset: 0xeffff40000000000n };
 const UPPER_HALF = 0xffff800000000000n;
+const TOP_BYTE = 0xff00000000000000n;
+const MODES = ["generic", "sw-tags", "hw-tags"] as const;
+const CHECKS = ["core", "compiler", "none"] as const;
+const ACCESSES = ["sync", "async", "asymm"] as const;
+
+function oneOf<T extends string>(name: string, value: T, values: readonly T[]): T {
+  if (values.includes(value)) return value;
+  const list = values.map((word) => `"${word}"`).join(", ");
+  throw new CrashlabError("bad-option", `expected kasan.${name} to be one of ${list}, found "${String(value)}"`);
+}
 
 /** What `kasan` in the boot options means. Throws `bad-option`. */
 export function kasanBoot(options: KasanOptions | undefined): {
   readonly cmdline: string;
   readonly shadowCheck: boolean;
+  readonly ignoreTopByte: boolean;
 } {
-  if (options === undefined) return { cmdline: "", shadowCheck: false };
-  const { mode, check = "core" } = options;
-  if (mode !== "generic")
-    throw new CrashlabError("bad-option", `expected kasan.mode "generic", found "${String(mode)}"`);
-  if (check !== "core" && check !== "compiler" && check !== "none")
+  if (options === undefined) return { cmdline: "", shadowCheck: false, ignoreTopByte: false };
+  const mode = oneOf("mode", options.mode, MODES);
+  const check = oneOf("check", options.check ?? "core", CHECKS);
+  const access = oneOf("access", options.access ?? "sync", ACCESSES);
+  if (check === "compiler" && mode !== "generic")
     throw new CrashlabError(
       "bad-option",
-      `expected kasan.check "core", "compiler" or "none", found "${String(check)}"`,
+      `expected kasan.mode "generic" for kasan.check "compiler", found "${mode}"`,
     );
-  return { cmdline: "kasan=on", shadowCheck: check === "core" };
+  if (access !== "sync" && mode !== "hw-tags")
+    throw new CrashlabError(
+      "bad-option",
+      `expected kasan.mode "hw-tags" for kasan.access "${access}", found "${mode}"`,
+    );
+  const word = mode === "generic" ? "on" : mode.replace("-", "_");
+  return {
+    cmdline: `kasan=${word}${access === "sync" ? "" : ` kasan.mode=${access}`}`,
+    shadowCheck: check === "core",
+    ignoreTopByte: mode !== "generic",
+  };
+}
+
+function byteState(value: number): Pick<ShadowByte, "state" | "accessible"> {
+  const state = value === 0 ? "accessible" : value < 8 ? "partial" : (STATES[value] ?? "unknown");
+  return { state, accessible: value === 0 ? 8 : value < 8 ? value : 0 };
+}
+
+/** Linux's KASAN_TAG_KERNEL, of memory that nobody tagged, and KASAN_TAG_INVALID. */
+function tagState(value: number): Pick<ShadowByte, "state" | "accessible"> {
+  return {
+    state: value === 0xff ? "tag-kernel" : value === 0xfe ? "tag-invalid" : "tagged",
+    accessible: value === 0xfe ? 0 : 16,
+  };
 }
 
 /** The shadow of a machine that was booted with `kasan`. */
 export class Kasan {
   readonly #core: Core;
+  readonly #commandLine: () => string;
 
-  constructor(core: Core) {
+  constructor(core: Core, commandLine: () => string) {
     this.#core = core;
+    this.#commandLine = commandLine;
   }
 
   /**
@@ -95,18 +146,15 @@ export class Kasan {
    * machine.kasan.shadowOf(0xffff888007f68370n); // { value: 3, state: "partial", accessible: 3, ... }
    */
   shadowOf(address: bigint): ShadowByte | undefined {
-    if (address < UPPER_HALF || address > 0xffffffffffffffffn) return undefined;
-    const shadow = (address >> 3n) + SHADOW_OFFSET;
+    const tagged = /(?:^| )kasan=[sh]w_tags(?: |$)/.test(this.#commandLine());
+    if (address > 0xffffffffffffffffn) return undefined;
+    const at = tagged ? address | TOP_BYTE : address;
+    if (at < UPPER_HALF || (tagged && ((address >> 47n) & 1n) === 0n)) return undefined;
+    const { scale, offset } = tagged ? TAGS : GENERIC;
+    const shadow = (at >> scale) + offset;
     const value = this.#read(shadow);
     if (value === undefined) return undefined;
-    const state = value === 0 ? "accessible" : value < 8 ? "partial" : (STATES[value] ?? "unknown");
-    return {
-      granule: address & ~7n,
-      shadow,
-      value,
-      state,
-      accessible: value === 0 ? 8 : value < 8 ? value : 0,
-    };
+    return { granule: (at >> scale) << scale, shadow, value, ...(tagged ? tagState(value) : byteState(value)) };
   }
 
   #read(shadow: bigint): number | undefined {

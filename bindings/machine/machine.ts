@@ -117,7 +117,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     this.#image = image;
     this.#files = files;
     this.#disk = disk;
-    this.kasan = new Kasan(core);
+    this.kasan = new Kasan(core, () => this.#commandLine);
     this.kdump = new Kdump(
       core,
       () => this.symbols,
@@ -174,7 +174,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       .join(" ");
     const cpus = options.cpus ?? 1;
     const image = loadKernel({ kernel, initrd, commandLine, ramBytes, cpus }, options.protocol);
-    const { startSeconds, ignoreTopByte = false } = options;
+    const { startSeconds, ignoreTopByte = kasan.ignoreTopByte } = options;
     const core = await Core.create({
       ramBytes,
       cpus,

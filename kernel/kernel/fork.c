@@ -1,6 +1,7 @@
 /* Making tasks, ending tasks, their numbers and signals. Mirrors Linux kernel/fork.c, exit.c, pid.c, kthread.c. */
 #include <asm/processor.h>
 #include <linux/fs.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -155,7 +156,7 @@ noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *
 	if (!t)
 		return ERR_PTR(-ENOMEM);
 	*t = *current;
-	t->stack = vmalloc(THREAD_SIZE);
+	t->stack = kasan_reset_tag(vmalloc(THREAD_SIZE));
 	t->mm = NULL;
 	if (!t->stack)
 		goto fail;

@@ -1,6 +1,7 @@
 /* The system call table, the way in and out, and the small calls. Mirrors Linux arch/x86/entry/common.c, syscall_64.c, kernel/sys.c. */
 #include <asm/processor.h>
 #include <linux/fs.h>
+#include <linux/kasan.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/printk_ringbuffer.h>
@@ -30,6 +31,7 @@ extern struct timekeeper { u64 xtime_sec; unsigned long ktime_sec; } shadow_time
 void do_syscall_64(struct pt_regs *regs, int nr);
 noinline void do_syscall_64(struct pt_regs *regs, int nr)
 {
+	kasan_check_async();
 	local_irq_enable();
 	if ((unsigned int)nr < ARRAY_SIZE(sys_call_table) && sys_call_table[nr]) {
 		lock_kernel();
@@ -42,6 +44,7 @@ noinline void do_syscall_64(struct pt_regs *regs, int nr)
 void exit_to_user_mode(struct pt_regs *regs);
 void exit_to_user_mode(struct pt_regs *regs)
 {
+	kasan_check_async();
 	local_irq_disable();
 	while (current->thread_info.flags & 1UL << TIF_NEED_RESCHED || signal_pending(current)) {
 		local_irq_enable();

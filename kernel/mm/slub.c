@@ -149,7 +149,7 @@ static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache 
 	} while (!object);
 	c->freelist = get_freepointer(s, object);
 	local_irq_restore(flags);
-	kasan_slab_alloc(s, object);
+	object = kasan_slab_alloc(s, object);
 	if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
 		memset(object, 0, s->object_size);
 	if (s->ctor)
@@ -199,7 +199,7 @@ noinline void kmem_cache_free(struct kmem_cache *s, void *object)
 {
 	s = cache_from_obj(s, object);
 	if (s && !kfence_free(object) && !kasan_slab_free(s, object, (unsigned long)__builtin_return_address(0)))
-		slab_free(s, virt_to_head_page(object), object, (unsigned long)__builtin_return_address(0));
+		slab_free(s, virt_to_head_page(object), kasan_reset_tag(object), (unsigned long)__builtin_return_address(0));
 }
 
 /* An object comes out of KASAN's quarantine. */
@@ -227,8 +227,7 @@ static noinline void *kmalloc_large(size_t size, gfp_t gfp)
 	page = alloc_pages(gfp | __GFP_COMP, order);
 	if (!page)
 		return NULL;
-	kasan_kmalloc_large(page_address(page), size);
-	return page_address(page);
+	return kasan_kmalloc_large(page_address(page), size);
 }
 
 static inline __attribute__((always_inline)) void *do_kmalloc(size_t size, gfp_t gfp, unsigned long addr)
@@ -239,9 +238,7 @@ static inline __attribute__((always_inline)) void *do_kmalloc(size_t size, gfp_t
 	if (i < 0)
 		return kmalloc_large(size, gfp);
 	object = slab_alloc(kmalloc_caches[i], size, gfp, addr);
-	if (object)
-		kasan_kmalloc(kmalloc_caches[i], object, size);
-	return object;
+	return object ? kasan_kmalloc(kmalloc_caches[i], object, size) : NULL;
 }
 
 noinline void *kmalloc(size_t size, gfp_t gfp)
@@ -263,7 +260,7 @@ static inline __attribute__((always_inline)) void do_kfree(const void *p, unsign
 	page = virt_to_head_page(p);
 	if (PageSlab(page)) {
 		if (!kfence_free((void *)p) && !kasan_slab_free(page->slab_cache, (void *)p, addr))
-			slab_free(page->slab_cache, page, (void *)p, addr);
+			slab_free(page->slab_cache, page, kasan_reset_tag(p), addr);
 	} else if (!WARN_ON_ONCE(!PageCompound(page))) {
 		kasan_kfree_large((void *)p, addr);
 		__free_pages(page, compound_order(page));
@@ -312,10 +309,8 @@ noinline void *krealloc(const void *p, size_t size, gfp_t gfp)
 	if (!kasan_check_byte(p))
 		return NULL;
 	old = __ksize(p);
-	if (size <= old) {
-		kasan_krealloc(p, size);
-		return (void *)p;
-	}
+	if (size <= old)
+		return kasan_krealloc((void *)p, size);
 	new = do_kmalloc(size, gfp, (unsigned long)__builtin_return_address(0));
 	if (new) {
 		kasan_unpoison_range(p, old); /* what the caller never had is copied too */
@@ -338,7 +333,7 @@ noinline void kfree_sensitive(const void *p)
 noinline void __check_heap_object(const void *ptr, unsigned long n, struct page *page, bool to_user)
 {
 	struct kmem_cache *s = page->slab_cache;
-	unsigned int offset = ((unsigned long)ptr - (unsigned long)page_address(page)) % s->size;
+	unsigned int offset = ((unsigned long)kasan_reset_tag(ptr) - (unsigned long)page_address(page)) % s->size;
 
 	if (is_kfence_address(ptr))
 		offset = (unsigned long)ptr - (unsigned long)kfence_object_start(ptr) + s->red_left_pad;

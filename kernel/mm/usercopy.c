@@ -3,6 +3,7 @@
  * object's public part, in one allocation of pages, and never the kernel's text. Mirrors Linux 6.1 mm/usercopy.c.
  */
 #include <asm/processor.h>
+#include <linux/kasan.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/usercopy.h>
@@ -59,7 +60,7 @@ static inline void check_bogus_address(unsigned long ptr, unsigned long n, bool 
 
 static inline void check_heap_object(const void *ptr, unsigned long n, bool to_user)
 {
-	unsigned long addr = (unsigned long)ptr, offset;
+	unsigned long addr = (unsigned long)kasan_reset_tag(ptr), offset;
 	struct page *page;
 
 	if (addr >= VMALLOC_START && addr <= VMALLOC_END) {

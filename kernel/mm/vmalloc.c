@@ -54,9 +54,8 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 		*pte_of(init_top_pgt, a, true) = __pa(page) | PAGE_KERNEL;
 	}
 	BUG_ON(kasan_populate_vmalloc(addr, bytes + PAGE_SIZE));
-	kasan_unpoison_vmalloc((void *)addr, size);
 	spin_unlock_irqrestore(&vmap_area_lock, flags);
-	return (void *)addr;
+	return kasan_unpoison_vmalloc((void *)addr, size);
 fail:
 	kfree(va);
 	kfree(vm);
@@ -107,7 +106,7 @@ void vfree(const void *p)
 		return;
 	spin_lock_irqsave(&vmap_area_lock, flags);
 	list_for_each_entry(va, &vmap_area_list, list)
-		if (va->va_start == (unsigned long)p) {
+		if (va->va_start == (unsigned long)kasan_reset_tag(p)) {
 			found = va;
 			break;
 		}

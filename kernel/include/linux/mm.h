@@ -15,7 +15,9 @@
 /* May not wait: a failure is the caller's. */
 #define GFP_ATOMIC 0xa20u
 #define __va(p) ((void *)(PAGE_OFFSET + (unsigned long)(p)))
-#define __pa(v) ((unsigned long)(v) >= __START_KERNEL_map ? (unsigned long)(v) - __START_KERNEL_map + phys_base : (unsigned long)(v) - PAGE_OFFSET)
+/* Whatever tag the pointer has. */
+#define __pa(v) __phys_addr((unsigned long)(v) | 0xffUL << 56)
+#define __phys_addr(v) ((v) >= __START_KERNEL_map ? (v) - __START_KERNEL_map + phys_base : (v) - PAGE_OFFSET)
 #define pfn_to_page(n) ((struct page *)VMEMMAP_START + (n))
 #define page_to_pfn(p) ((unsigned long)((p) - (struct page *)VMEMMAP_START))
 static inline struct page *compound_head(struct page *page)

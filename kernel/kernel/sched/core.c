@@ -5,6 +5,7 @@
  */
 #include <asm/processor.h>
 #include <linux/interrupt.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -201,6 +202,7 @@ static noinline void __schedule(void)
 	struct rq *rq = this_cpu_ptr(&runqueues);
 	struct task_struct *prev = current, *next;
 
+	kasan_check_async();
 	if (unlikely(*(unsigned long *)prev->stack != STACK_END_MAGIC))
 		panic("corrupted stack end detected inside scheduler\n");
 	if (unlikely(preempt_count() != PREEMPT_OFFSET)) {

@@ -33,6 +33,8 @@ noinline bool kasan_check_range(unsigned long addr, size_t size, bool write, uns
 {
 	if (!kasan_enabled || !size)
 		return true;
+	if (kasan_tags())
+		return kasan_tags_match(addr, size) || !kasan_report(addr, size, write, ret_ip);
 	if (addr + size < addr || !addr_has_metadata(addr) || range_is_poisoned(addr, size))
 		return !kasan_report(addr, size, write, ret_ip);
 	return true;
@@ -48,6 +50,10 @@ void exc_shadow_check(struct pt_regs *regs, long error_code)
 	bool in_memory_function = regs->ip >= (unsigned long)__memory_text_start && regs->ip < (unsigned long)__memory_text_end;
 
 	regs->orig_ax = ORIG_AX_SHADOW_CHECK;
+	if (kasan_kind == KASAN_HW_TAGS) { /* Arm's processors do not say how much it was, and do not know functions */
+		kasan_report(addr, 0, error_code & 1, regs->ip);
+		return;
+	}
 	if (!kasan_report(addr, size, error_code & 1, in_memory_function ? *sp : regs->ip) || !in_memory_function)
 		return;
 	regs->ip = *sp;
@@ -58,6 +64,10 @@ void exc_shadow_check(struct pt_regs *regs, long error_code)
 
 noinline void kasan_save_free_info(struct kmem_cache *cache, void *object)
 {
+	if (kasan_tags()) {
+		save_stack_info(cache, object, true);
+		return;
+	}
 	kasan_set_track(&kasan_get_free_meta(cache, object)->free_track);
 	*shadow_of(object) = KASAN_SLAB_FREETRACK;
 }
@@ -72,6 +82,11 @@ void __kasan_cache_create(struct kmem_cache *cache, unsigned int *size)
 {
 	unsigned int optimal = cache->object_size + optimal_redzone(cache->object_size) + cache->red_left_pad;
 
+	if (kasan_tags()) { /* a neighbour's tag is as good as a red zone */
+		cache->align = max(cache->align, (unsigned int)KASAN_GRANULE_SIZE);
+		*size = ALIGN(*size, (unsigned int)KASAN_GRANULE_SIZE);
+		return;
+	}
 	*size = ALIGN(*size, 8u);
 	cache->kasan_info.alloc_meta_offset = *size - cache->red_left_pad;
 	*size += sizeof(struct kasan_alloc_meta);

@@ -11,11 +11,24 @@
 #define MSR_SHADOW_EXEMPT_START 0x4c414202
 #define MSR_SHADOW_EXEMPT_END 0x4c414203
 #define CPUID_LAB 0x40000000
+#define LAB_SHADOW_CHECK 1
+#define LAB_TOP_BYTE_IGNORED 2
 #define PAGE_KERNEL_RO (PAGE_KERNEL & ~_PAGE_RW & ~_PAGE_DIRTY)
 
 extern char __kasan_exempt_start[], __kasan_exempt_end[];
 bool kasan_enabled, kasan_checked;
 static bool wanted;
+#ifndef CONFIG_KASAN_STACK
+/* In the tag modes a byte speaks for 16 bytes of memory; the shadow begins where that of generic mode does. */
+#define KASAN_TAGS_SHADOW_OFFSET 0xeffff40000000000
+enum kasan_kind kasan_kind;
+unsigned int kasan_shadow_scale_shift = 3;
+unsigned long kasan_shadow_offset = 0xdffffc0000000000;
+EXPORT_SYMBOL(kasan_kind);
+EXPORT_SYMBOL(kasan_shadow_scale_shift);
+#endif
+
+static u32 cpu_features(void);
 
 /* The page of zeros, and tables full of it: of pages, of those, and of those. */
 static unsigned long zero_tables[4][512] __attribute__((section(".bss..page_aligned"), aligned(4096)));
@@ -23,6 +36,14 @@ static unsigned long zero_tables[4][512] __attribute__((section(".bss..page_alig
 static int kasan_setup(char *value)
 {
 	wanted = !strcmp(value, "on");
+#ifndef CONFIG_KASAN_STACK
+	if (!strcmp(value, "sw_tags") || !strcmp(value, "hw_tags")) {
+		wanted = true;
+		kasan_kind = *value == 's' ? KASAN_SW_TAGS : KASAN_HW_TAGS;
+		kasan_shadow_scale_shift = 4;
+		kasan_shadow_offset = KASAN_TAGS_SHADOW_OFFSET;
+	}
+#endif
 	return 1;
 }
 early_param("kasan=", kasan_setup);
@@ -51,8 +72,13 @@ static void populate_real(const void *from, const void *to, void *(*alloc)(unsig
 	unsigned long start = (unsigned long)kasan_mem_to_shadow(from) & PAGE_MASK;
 	unsigned long end = ALIGN((unsigned long)kasan_mem_to_shadow(to), (unsigned long)PAGE_SIZE);
 
-	for (; start < end; start += PAGE_SIZE)
-		*pte_of(init_top_pgt, start, true) = __pa(alloc(PAGE_SIZE)) | PAGE_KERNEL;
+	for (; start < end; start += PAGE_SIZE) {
+		void *page = alloc(PAGE_SIZE);
+
+		if (kasan_tags())
+			__memset(page, KASAN_TAG_KERNEL, PAGE_SIZE);
+		*pte_of(init_top_pgt, start, true) = __pa(page) | PAGE_KERNEL;
+	}
 }
 
 static void zero_between(unsigned long start, const void *to, void *(*alloc)(unsigned long))
@@ -93,9 +119,13 @@ void kasan_init(void *(*alloc)(unsigned long size))
 {
 	if (!wanted)
 		return;
+	if (kasan_tags() && !(cpu_features() & LAB_TOP_BYTE_IGNORED)) {
+		pr_err("kasan: this processor does not ignore the top byte of pointers: no tags\n");
+		return;
+	}
 	for (unsigned long a = KASAN_SHADOW_START; a < KASAN_SHADOW_END; a += 1UL << 39)
 		init_top_pgt[a >> 39 & 511].pgd = 0;
-	__memset(zero_tables[0], 0, PAGE_SIZE);
+	__memset(zero_tables[0], kasan_tags() ? KASAN_TAG_INVALID : 0, PAGE_SIZE);
 	fill_zero_tables(PAGE_KERNEL_RO);
 	populate_real((void *)PAGE_OFFSET, high_memory, alloc);
 	populate_real(_text, _end, alloc);
@@ -112,36 +142,44 @@ void kasan_init(void *(*alloc)(unsigned long size))
 	kasan_checked = true;
 #endif
 	do_ctors();
+	if (kasan_tags())
+		kasan_init_tags(alloc);
 	current->kasan_depth = 0;
 	kasan_init_cpu();
-	pr_info("KernelAddressSanitizer initialized\n");
+	if (kasan_kind == KASAN_GENERIC)
+		pr_info("KernelAddressSanitizer initialized\n");
+	else if (kasan_kind == KASAN_SW_TAGS)
+		pr_info("KernelAddressSanitizer initialized (sw-tags, stacktrace=%s)\n", kasan_stacktrace ? "on" : "off");
+	else
+		pr_info("KernelAddressSanitizer initialized (hw-tags, mode=%s, vmalloc=%s, stacktrace=%s)\n", kasan_mode_name(),
+			kasan_vmalloc_tags ? "on" : "off", kasan_stacktrace ? "on" : "off");
 }
 
-static bool has_shadow_check(void)
+static u32 cpu_features(void)
 {
 	u32 r[4];
 
 	cpuid(CPUID_LAB, 0, r);
 	if (r[0] < CPUID_LAB + 1 || r[1] != 0x73617263 || r[2] != 0x62616c68 || r[3] != 0x20555043) /* "crashlabCPU " */
-		return false;
+		return 0;
 	cpuid(CPUID_LAB + 1, 0, r);
-	return r[0] & 1;
+	return r[0];
 }
 
 void kasan_init_cpu(void)
 {
-	if (!kasan_enabled || !has_shadow_check())
+	if (!kasan_enabled || !(cpu_features() & LAB_SHADOW_CHECK))
 		return;
 	wrmsrl(MSR_SHADOW_OFFSET, KASAN_SHADOW_OFFSET);
 	wrmsrl(MSR_SHADOW_EXEMPT_START, (unsigned long)__kasan_exempt_start);
 	wrmsrl(MSR_SHADOW_EXEMPT_END, (unsigned long)__kasan_exempt_end);
-	wrmsrl(MSR_SHADOW_CONTROL, 1);
+	wrmsrl(MSR_SHADOW_CONTROL, kasan_tags() ? kasan_hw_control() : 1);
 	kasan_checked = true;
 }
 
 void kasan_stop_cpu(void)
 {
-	if (kasan_enabled && has_shadow_check())
+	if (kasan_enabled && cpu_features() & LAB_SHADOW_CHECK)
 		wrmsrl(MSR_SHADOW_CONTROL, 0);
 }
 EXPORT_SYMBOL(kasan_checked);

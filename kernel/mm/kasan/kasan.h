@@ -11,6 +11,7 @@
 #define META_BYTES_PER_ROW 16
 #define META_MEM_BYTES_PER_ROW (META_BYTES_PER_ROW * KASAN_GRANULE_SIZE)
 /* Shadow bytes (Linux 6.1 mm/kasan/kasan.h); those of stacks and globals are the compiler's. */
+/* In the tag modes all of these are KASAN_TAG_INVALID. */
 #define KASAN_PAGE_FREE 0xff
 #define KASAN_PAGE_REDZONE 0xfe
 #define KASAN_SLAB_REDZONE 0xfc
@@ -47,11 +48,11 @@ struct kasan_report_info {
 
 static inline bool addr_has_metadata(unsigned long addr)
 {
-	return addr >= (unsigned long)kasan_shadow_to_mem((void *)KASAN_SHADOW_START);
+	return addr >= 0xffff800000000000;
 }
 static inline u8 *shadow_of(const void *addr)
 {
-	return kasan_mem_to_shadow(addr);
+	return kasan_mem_to_shadow(kasan_reset_tag(addr));
 }
 static inline struct kasan_alloc_meta *kasan_get_alloc_meta(struct kmem_cache *cache, const void *object)
 {
@@ -62,16 +63,21 @@ static inline struct kasan_free_meta *kasan_get_free_meta(struct kmem_cache *cac
 	return (void *)((char *)object + cache->kasan_info.free_meta_offset);
 }
 
-/* Both ends of a poisoned range lie on granules; an unpoisoned one may end inside one. */
+/* To be addressed by the tag of addr, in the tag modes. Both ends of a poisoned range lie on granules; an unpoisoned one may end inside one. */
 void kasan_poison(const void *addr, size_t size, u8 value);
 void kasan_unpoison(const void *addr, size_t size);
 bool kasan_byte_accessible(const void *addr);
 
 void kasan_set_track(struct kasan_track *track);
-/* Inline: Linux's traces do not have it. */
-static inline __attribute__((always_inline)) void kasan_save_alloc_info(struct kmem_cache *cache, void *object)
+depot_stack_handle_t kasan_save_stack(void);
+void kasan_save_alloc_info(struct kmem_cache *cache, void *object);
+/* Inline: Linux's traces of generic mode do not have it. */
+static inline __attribute__((always_inline)) void save_alloc_info(struct kmem_cache *cache, void *object)
 {
-	kasan_set_track(&kasan_get_alloc_meta(cache, object)->alloc_track);
+	if (kasan_tags())
+		kasan_save_alloc_info(cache, object);
+	else
+		kasan_set_track(&kasan_get_alloc_meta(cache, object)->alloc_track);
 }
 void kasan_save_free_info(struct kmem_cache *cache, void *object);
 void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr);
@@ -82,6 +88,21 @@ void *__memset(void *s, int c, size_t n);
 void ___cache_free(struct kmem_cache *cache, void *object);
 
 void kasan_report_invalid_free(void *ptr, unsigned long ip, enum kasan_report_type type);
+
+/* Tag modes: tags.c. */
+u8 kasan_random_tag(void);
+void kasan_init_tags(void *(*alloc)(unsigned long size));
+void save_stack_info(struct kmem_cache *cache, void *object, bool is_free);
+bool kasan_tags_match(unsigned long addr, size_t size);
+extern bool kasan_vmalloc_tags;
+/* hw_tags.c: bits of the CPU's control register. */
+u64 kasan_hw_control(void);
+const char *kasan_mode_name(void);
+/* report_tags.c: as those of a report below. */
+unsigned long kasan_tags_find_first_bad_addr(unsigned long addr, size_t size);
+void kasan_tags_complete_report_info(struct kasan_report_info *info);
+void kasan_print_tags(const struct kasan_report_info *info);
+void kasan_report_async(void);
 
 /* What a report asks the mode (report_generic.c): where exactly, what kind and who, and the bytes of a row. */
 unsigned long kasan_find_first_bad_addr(unsigned long addr, size_t size);

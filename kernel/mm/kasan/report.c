@@ -78,11 +78,13 @@ static void end_report(unsigned long flags)
 static void print_error_description(const struct kasan_report_info *info)
 {
 	pr_err("BUG: KASAN: %s in %pS\n", info->bug_type, (void *)info->ip);
-	if (info->access_size)
+	if (info->type != KASAN_REPORT_ACCESS)
+		pr_err("Free of addr %px by task %s/%d\n", (void *)info->access_addr, current->comm, current->pid);
+	else if (info->access_size)
 		pr_err("%s of size %zu at addr %px by task %s/%d\n", info->is_write ? "Write" : "Read", info->access_size,
 		       (void *)info->access_addr, current->comm, current->pid);
 	else
-		pr_err("Free of addr %px by task %s/%d\n", (void *)info->access_addr, current->comm, current->pid);
+		pr_err("%s at addr %px by task %s/%d\n", info->is_write ? "Write" : "Read", (void *)info->access_addr, current->comm, current->pid);
 }
 
 static void print_track(const struct kasan_track *track, const char *prefix)
@@ -122,7 +124,7 @@ static void describe_object(const struct kasan_report_info *info)
 		print_track(&info->free_track, "Freed");
 		pr_err("\n");
 	}
-	describe_object_addr(info->cache, info->object, info->access_addr);
+	describe_object_addr(info->cache, info->object, (unsigned long)kasan_reset_tag((void *)info->access_addr));
 }
 
 static struct page *addr_to_page(unsigned long addr)
@@ -147,7 +149,7 @@ bool object_is_on_stack(const void *addr)
 
 static void print_address_description(const struct kasan_report_info *info)
 {
-	unsigned long addr = info->access_addr;
+	unsigned long addr = (unsigned long)kasan_reset_tag((void *)info->access_addr);
 	struct page *page = addr_to_page(addr);
 
 	dump_stack_lvl(KERN_ERR);
@@ -211,11 +213,11 @@ static void print_memory_metadata(unsigned long addr)
 
 static noinline void print_report(struct kasan_report_info *info)
 {
-	unsigned long addr = info->access_addr;
-
 	print_error_description(info);
+	if (kasan_tags())
+		kasan_print_tags(info);
 	pr_err("\n");
-	if (!addr_has_metadata(addr)) {
+	if (!addr_has_metadata(info->access_addr) && !kasan_tags()) {
 		dump_stack_lvl(KERN_ERR);
 		return;
 	}
@@ -225,16 +227,22 @@ static noinline void print_report(struct kasan_report_info *info)
 
 static void complete_report_info(struct kasan_report_info *info)
 {
-	struct page *page = addr_to_page(info->access_addr);
+	struct page *page = addr_to_page((unsigned long)kasan_reset_tag((void *)info->access_addr));
 
-	info->first_bad_addr = info->type == KASAN_REPORT_ACCESS ? kasan_find_first_bad_addr(info->access_addr, info->access_size) : info->access_addr;
+	if (kasan_tags())
+		info->first_bad_addr = kasan_tags_find_first_bad_addr(info->access_addr, info->type == KASAN_REPORT_ACCESS ? info->access_size : 0);
+	else
+		info->first_bad_addr = info->type == KASAN_REPORT_ACCESS ? kasan_find_first_bad_addr(info->access_addr, info->access_size) : info->access_addr;
 	if (page && PageSlab(page)) {
 		info->cache = page->slab_cache;
 		info->object = nearest_obj(info->cache, page, (void *)info->access_addr);
 	}
 	if (info->type != KASAN_REPORT_ACCESS)
 		info->bug_type = info->type == KASAN_REPORT_INVALID_FREE ? "invalid-free" : "double-free";
-	kasan_complete_mode_report_info(info);
+	if (kasan_tags())
+		kasan_tags_complete_report_info(info);
+	else
+		kasan_complete_mode_report_info(info);
 }
 
 noinline void kasan_report_invalid_free(void *ptr, unsigned long ip, enum kasan_report_type type)
@@ -265,13 +273,28 @@ noinline bool kasan_report(unsigned long addr, size_t size, bool is_write, unsig
 	return true;
 }
 
+/* Of an access that was let through: all that is known is that there was one (Linux: the same name). */
+void kasan_report_async(void)
+{
+	unsigned long flags;
+
+	if (!report_enabled())
+		return;
+	flags = start_report();
+	pr_err("BUG: KASAN: invalid-access\n");
+	pr_err("Asynchronous fault: no details available\n");
+	pr_err("\n");
+	dump_stack_lvl(KERN_ERR);
+	end_report(flags);
+}
+
 /* A page fault or #GP at an address that only the shadow has: which memory was it about? (Linux: the same name) */
 void kasan_non_canonical_hook(unsigned long addr)
 {
 	unsigned long orig_addr;
 	const char *bug_type;
 
-	if (!kasan_enabled || addr < KASAN_SHADOW_OFFSET)
+	if (!kasan_enabled || kasan_tags() || addr < KASAN_SHADOW_OFFSET)
 		return;
 	orig_addr = (unsigned long)kasan_shadow_to_mem((void *)addr);
 	bug_type = orig_addr < PAGE_SIZE ? "null-ptr-deref" : orig_addr < TASK_SIZE ? "probably user-memory-access" : addr_has_metadata(orig_addr) ? NULL : "maybe wild-memory-access";

@@ -19,7 +19,7 @@ static const char *get_shadow_bug_type(const struct kasan_report_info *info)
 	if (*shadow > 0 && *shadow <= KASAN_GRANULE_SIZE - 1)
 		shadow++;
 	switch (*shadow) {
-	case 0 ... KASAN_GRANULE_SIZE - 1:
+	case 0 ... 7:
 		return "out-of-bounds";
 	case KASAN_PAGE_REDZONE:
 	case KASAN_SLAB_REDZONE:
@@ -76,7 +76,7 @@ void kasan_metadata_fetch_row(u8 *buffer, void *row)
 {
 	/* the shadow of a neighbour may not be mapped */
 	if (copy_from_kernel_nofault(buffer, shadow_of(row), META_BYTES_PER_ROW))
-		memset(buffer, KASAN_VMALLOC_INVALID, META_BYTES_PER_ROW);
+		memset(buffer, kasan_tags() ? KASAN_TAG_INVALID : KASAN_VMALLOC_INVALID, META_BYTES_PER_ROW);
 }
 
 /* A number of the description, and the space behind it. */

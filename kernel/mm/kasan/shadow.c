@@ -10,11 +10,15 @@ void kasan_poison(const void *addr, size_t size, u8 value)
 {
 	if (((unsigned long)addr | size) & KASAN_GRANULE_MASK)
 		return;
-	__memset(shadow_of(addr), value, size >> KASAN_SHADOW_SCALE_SHIFT);
+	__memset(shadow_of(addr), kasan_tags() ? KASAN_TAG_INVALID : value, size >> KASAN_SHADOW_SCALE_SHIFT);
 }
 
 void kasan_unpoison(const void *addr, size_t size)
 {
+	if (kasan_tags()) { /* whole granules, with the pointer's tag */
+		__memset(shadow_of(addr), kasan_get_tag(addr), ALIGN(size, KASAN_GRANULE_SIZE) >> KASAN_SHADOW_SCALE_SHIFT);
+		return;
+	}
 	kasan_poison(addr, size & ~KASAN_GRANULE_MASK, 0);
 	if (size & KASAN_GRANULE_MASK)
 		*shadow_of((const char *)addr + size) = size & KASAN_GRANULE_MASK;
@@ -22,7 +26,7 @@ void kasan_unpoison(const void *addr, size_t size)
 
 bool kasan_byte_accessible(const void *addr)
 {
-	return *shadow_of(addr) < KASAN_GRANULE_SIZE;
+	return kasan_tags() ? kasan_tags_match((unsigned long)addr, 1) : *shadow_of(addr) < KASAN_GRANULE_SIZE;
 }
 
 void __kasan_unpoison_range(const void *addr, size_t size)
@@ -58,15 +62,18 @@ int __kasan_populate_vmalloc(unsigned long addr, unsigned long size)
 		page = get_zeroed_page(GFP_KERNEL);
 		if (!page)
 			return -ENOMEM;
-		__memset((void *)page, KASAN_VMALLOC_INVALID, PAGE_SIZE);
+		__memset((void *)page, kasan_tags() ? KASAN_TAG_INVALID : KASAN_VMALLOC_INVALID, PAGE_SIZE);
 		*pte = __pa(page) | PAGE_KERNEL;
 	}
 	return 0;
 }
 
-void __kasan_unpoison_vmalloc(const void *start, unsigned long size)
+void *__kasan_unpoison_vmalloc(void *start, unsigned long size)
 {
+	if (kasan_tags() && kasan_vmalloc_tags && (unsigned long)start < VMALLOC_END) /* code has no tags */
+		start = kasan_set_tag(start, kasan_random_tag());
 	kasan_unpoison(start, size);
+	return start;
 }
 
 void __kasan_poison_vmalloc(const void *start, unsigned long size)

@@ -1,6 +1,7 @@
 /* Waking the other processors: INIT, STARTUP, and what each does before it is idle. Mirrors Linux arch/x86/kernel/smpboot.c. */
 #include <asm/apic.h>
 #include <linux/interrupt.h>
+#include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
@@ -12,7 +13,7 @@ extern char __per_cpu_start[], __per_cpu_end[];
 /* An area of zeros and exception stacks for each CPU but the first, which has had its own since the first instruction. */
 static bool setup_per_cpu_area(int cpu)
 {
-	struct cea_exception_stacks *stacks = vmalloc(sizeof(*stacks));
+	struct cea_exception_stacks *stacks = kasan_reset_tag(vmalloc(sizeof(*stacks)));
 	unsigned long size = (unsigned long)__per_cpu_end - (unsigned long)__per_cpu_start;
 	unsigned int order = 0;
 	struct page *page;
