@@ -134,3 +134,4 @@ void vfree(const void *p)
 }
 EXPORT_SYMBOL(vmalloc);
 EXPORT_SYMBOL(vfree);
+EXPORT_SYMBOL(find_vmap_area);

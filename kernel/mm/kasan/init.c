@@ -182,4 +182,5 @@ void kasan_stop_cpu(void)
 	if (kasan_enabled && cpu_features() & LAB_SHADOW_CHECK)
 		wrmsrl(MSR_SHADOW_CONTROL, 0);
 }
+EXPORT_SYMBOL(kasan_enabled);
 EXPORT_SYMBOL(kasan_checked);

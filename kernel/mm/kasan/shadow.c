@@ -4,6 +4,7 @@
  */
 #include "kasan.h"
 #include <linux/kfence.h>
+#include <linux/module.h>
 #include <linux/spinlock.h>
 
 void kasan_poison(const void *addr, size_t size, u8 value)
@@ -80,3 +81,4 @@ void __kasan_poison_vmalloc(const void *start, unsigned long size)
 {
 	kasan_poison(start, ALIGN(size, KASAN_GRANULE_SIZE), KASAN_VMALLOC_INVALID);
 }
+EXPORT_SYMBOL(__kasan_unpoison_range);
