@@ -84,7 +84,10 @@ const ACCESSES = ["sync", "async", "asymm"] as const;
 function oneOf<T extends string>(name: string, value: T, values: readonly T[]): T {
   if (values.includes(value)) return value;
   const list = values.map((word) => `"${word}"`).join(", ");
-  throw new CrashlabError("bad-option", `expected kasan.${name} to be one of ${list}, found "${String(value)}"`);
+  throw new CrashlabError(
+    "bad-option",
+    `expected kasan.${name} to be one of ${list}, found "${String(value)}"`,
+  );
 }
 
 /** What `kasan` in the boot options means. Throws `bad-option`. */
@@ -154,7 +157,12 @@ export class Kasan {
     const shadow = (at >> scale) + offset;
     const value = this.#read(shadow);
     if (value === undefined) return undefined;
-    return { granule: (at >> scale) << scale, shadow, value, ...(tagged ? tagState(value) : byteState(value)) };
+    return {
+      granule: (at >> scale) << scale,
+      shadow,
+      value,
+      ...(tagged ? tagState(value) : byteState(value)),
+    };
   }
 
   #read(shadow: bigint): number | undefined {

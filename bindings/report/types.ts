@@ -161,6 +161,8 @@ export interface KasanReport extends ReportBase {
     /** Bytes of the access, as they were: up to 2^64 - 1. */
     readonly size?: bigint;
     readonly address?: bigint;
+    /** Software and hardware tags: the pointer's and the memory's. */
+    readonly tags?: { readonly pointer: number; readonly memory: number };
     readonly allocated?: StoredStack;
     readonly freed?: StoredStack;
     readonly object?: { readonly address: bigint; readonly cache?: string; readonly size?: number };

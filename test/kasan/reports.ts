@@ -23,9 +23,9 @@ export function kasanReports(log: readonly string[]): Found[] {
   return starts.map((start) => {
     const end = lines.findIndex((line, index) => index > start && /^={60,}$/.test(line));
     const text = lines.slice(start, end === -1 ? undefined : end).join("\n");
-    const [, kind = "", where = ""] = /^BUG: KASAN: (\S+) in ([\w.]+)/.exec(text) ?? [];
+    const [, kind = "", where = ""] = /^BUG: KASAN: (\S+)(?: in ([\w.]+))?/.exec(text) ?? [];
     const [, access = "", size = "0", address = "0"] =
-      /^(Read|Write|Free) of (?:size (\d+) at )?addr ([0-9a-f]{16})/m.exec(text) ?? [];
+      /^(Read|Write|Free)(?: of)?(?: size (\d+))?(?: at)? addr ([0-9a-f]{16})/m.exec(text) ?? [];
     const [, object = "0"] = /belongs to the object at ([0-9a-f]{16})/.exec(text) ?? [];
     const [, place = ""] = /is located (\d+ bytes [a-z ]+ of)$/m.exec(text) ?? [];
     const [, cache = ""] = /belongs to the cache (\S+) of size/.exec(text) ?? [];

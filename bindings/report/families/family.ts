@@ -30,6 +30,7 @@ export interface Details {
     access?: "read" | "write" | "free";
     size?: bigint;
     address?: bigint;
+    tags?: { pointer: number; memory: number };
     allocated?: StoredStack;
     freed?: StoredStack;
     object?: { address: bigint; cache?: string; size?: number };

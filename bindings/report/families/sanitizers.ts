@@ -60,6 +60,17 @@ export const SANITIZERS: Family = {
       },
     ],
     [
+      // An access that was let through, of hardware tags in asynchronous mode.
+      /^BUG: KASAN: (invalid-access)$/,
+      ([, bug = ""]) => ({
+        kind: "kasan",
+        title: { text: `KASAN: ${bug}`, type: "KASAN-UNKNOWN", from: [] },
+        details: { kasan: { bug, shadow: [] } },
+        parts: ["who", "trace", "end"],
+        ruled: true,
+      }),
+    ],
+    [
       /^BUG: KFENCE: (out-of-bounds|use-after-free|memory corruption|invalid free|invalid)(?: (read|write))? in (.{1,300})$/,
       ([, bug = "", access, where = ""]) => {
         const place = readPlace(where);
@@ -142,12 +153,13 @@ export const SANITIZERS: Family = {
   ],
   reads: [
     [
-      /^(Read|Write) of size (\d{1,20}) at addr ([0-9a-f]{1,16}) by task (.{1,32})\/(\d{1,10})$/,
+      // Hardware tags do not say how much was accessed.
+      /^(Read|Write)(?: of size (\d{1,20}))? at addr ([0-9a-f]{1,16}) by task (.{1,32})\/(\d{1,10})$/,
       ([, word, size, address, comm, pid], reading) => {
         const { kasan } = reading.details;
         if (kasan === undefined) return;
         kasan.access = accessWord(word);
-        kasan.size = BigInt(size ?? "0");
+        if (size !== undefined) kasan.size = BigInt(size);
         kasan.address = hex(address);
         reading.fault.access = word === "Read" ? "read" : "write";
         reading.fault.address = hex(address);
@@ -167,6 +179,13 @@ export const SANITIZERS: Family = {
         reading.comm = comm;
         reading.pid = Number(pid);
         reading.found("access");
+      },
+    ],
+    [
+      /^Pointer tag: \[([0-9a-f]{2})\], memory tag: \[([0-9a-f]{2})\]$/,
+      ([, pointer = "", memory = ""], { details: { kasan } }) => {
+        if (kasan !== undefined)
+          kasan.tags = { pointer: Number.parseInt(pointer, 16), memory: Number.parseInt(memory, 16) };
       },
     ],
     [

@@ -110,6 +110,16 @@ const SHADOW = sequence(
   ROW,
   ROW,
 );
+/** kasan_report_async(): of an access that was let through nothing is known. */
+const KASAN_ASYNC = sequence(
+  RULER,
+  literal("BUG: KASAN: invalid-access"),
+  literal("Asynchronous fault: no details available"),
+  EMPTY,
+  WHO,
+  TRACE,
+  RULER,
+);
 /** print_report(): a bad address without shadow has the trace only. */
 const KASAN = sequence(
   RULER,
@@ -120,7 +130,7 @@ const KASAN = sequence(
   ),
   line(
     "Read of size N at addr 16 digits by task COMM/PID",
-    new RegExp(`^(?:(?:Read|Write) of size \\d+ at|Free of) addr ${HEX16} by task .{1,15}/\\d+$`),
+    new RegExp(`^(?:(?:Read|Write)(?: of size \\d+)? at|Free of) addr ${HEX16} by task .{1,15}/\\d+$`),
     "access",
   ),
   optional(
@@ -330,7 +340,7 @@ const begins = (pattern: RegExp): Rule => ahead(line("", pattern));
 const ruled = (pattern: RegExp): Rule => ahead(sequence(line("", /^={60,}$/), line("", pattern)));
 
 export const MEMORY_FORMS: readonly Form[] = [
-  { kind: "kasan", head: ruled(/^BUG: KASAN: /), rule: KASAN, checks: [checkKasan] },
+  { kind: "kasan", head: ruled(/^BUG: KASAN: /), rule: either(KASAN_ASYNC, KASAN), checks: [checkKasan] },
   { kind: "kfence", head: ruled(/^BUG: KFENCE: /), rule: KFENCE },
   { kind: "ubsan", head: ruled(/^UBSAN: /), rule: UBSAN },
   { kind: "slub", head: ruled(/^BUG \S+ \(/), rule: SLUB },

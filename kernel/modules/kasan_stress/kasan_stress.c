@@ -151,7 +151,9 @@ static int good(unsigned long count)
 
 static void say(const char *kind, const char *access, size_t size, const void *address, const void *object)
 {
-	pr_info("kasan_stress: %lu %s %s %zu %px %px\n", number, kind, access, size, address, object);
+	/* the processor does not tell a report of hardware tags how much it was */
+	pr_info("kasan_stress: %lu %s %s %zu %px %px\n", number, kind, access, kasan_kind == KASAN_HW_TAGS ? 0 : size, address,
+		object ? kasan_reset_tag(object) : NULL);
 }
 
 static noinline void touch(void *p, size_t size, bool write)
@@ -326,13 +328,63 @@ static void elsewhere(void)
 	touch_anything((const void *)at);
 }
 
+/* ---- bad for the tag modes: what differs is the tag of a whole granule, and what is free has none that is given ---- */
+
+static char *granule_behind(char *p, size_t n)
+{
+	return p + ALIGN(n, KASAN_GRANULE_SIZE);
+}
+
+static void tag_slab_right(void)
+{
+	size_t n = random_size(KMALLOC_MAX_CACHE_SIZE), size = 1UL << below(4);
+	char *p = kmalloc(n, GFP_KERNEL), *end = granule_behind(p, n), *at = end - below(size);
+
+	if (end + KASAN_GRANULE_SIZE <= p + slot_size(n))
+		access("slab-out-of-bounds", at + below(2) * (size - 1), size, below(2), p);
+	kfree(p);
+}
+
+static void tag_large_right(void)
+{
+	size_t n = KMALLOC_MAX_CACHE_SIZE + 1 + below(4 * PAGE_SIZE), size = 1UL << below(4);
+	char *p = kmalloc(n, GFP_KERNEL);
+
+	if (p && n % PAGE_SIZE && n % PAGE_SIZE < PAGE_SIZE - 48)
+		access("invalid-access", granule_behind(p, n) + below(16), size, below(2), NULL);
+	kfree(p);
+}
+
+static void tag_large_freed(void)
+{
+	size_t n = KMALLOC_MAX_CACHE_SIZE + 1 + below(4 * PAGE_SIZE), size = 1UL << below(4);
+	char *p = kmalloc(n, GFP_KERNEL);
+
+	kfree(p);
+	access("invalid-access", p + below(n - size), size, false, NULL);
+}
+
+static void tag_vmalloc_right(void)
+{
+	size_t n = 1 + below(3 * PAGE_SIZE), size = 1UL << below(4);
+	char *p = vmalloc(n);
+
+	if (n % PAGE_SIZE && n % PAGE_SIZE < PAGE_SIZE - 48)
+		access("invalid-access", granule_behind(p, n) + below(16), size, below(2), NULL);
+	vfree(p);
+}
+
 static int bad(unsigned long count)
 {
 	static void (*const kinds[])(void) = { slab_right, cache_right, slab_freed, large_right, large_freed, vmalloc_right, pages_freed, range_right, copy_freed, free_twice, free_inside, elsewhere };
+	static void (*const tag_kinds[])(void) = { tag_slab_right, slab_freed, tag_large_right, tag_large_freed, tag_vmalloc_right, free_twice, free_inside };
 	bool multishot = kasan_save_enable_multi_shot();
 
 	for (number = 0; number < count; number++) {
-		kinds[below(ARRAY_SIZE(kinds))]();
+		if (kasan_tags())
+			tag_kinds[below(ARRAY_SIZE(tag_kinds))]();
+		else
+			kinds[below(ARRAY_SIZE(kinds))]();
 		cond_resched();
 	}
 	kasan_restore_multi_shot(multishot);

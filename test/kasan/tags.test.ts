@@ -1,0 +1,178 @@
+/** The tag modes: Linux's suite in each, random work, and the asynchronous modes. */
+import { describe, expect, it } from "vitest";
+import { boot, type CrashReport, type KasanOptions } from "../../bindings/index.ts";
+import { checkReport } from "../../bindings/report/index.ts";
+import { kasanReports } from "./reports.ts";
+import { runSuite } from "./suite.ts";
+import { ONLY_GENERIC, TAG_CASES } from "./tag_cases.ts";
+
+const HARDWARE: KasanOptions = { mode: "hw-tags" };
+const SOFTWARE: KasanOptions = { mode: "sw-tags" };
+const STRESS = "/sys/kernel/debug/kasan_stress/run";
+const TRIGGER = "sh -c 'echo p TRIGGER > /sys/kernel/debug/labcrash/trigger'";
+/** Cases that read byte by byte, each of which is reported: at least as often as it says. */
+const AT_LEAST = new Set(["kasan_strings"]);
+
+describe("kasan_test", () => {
+  it.each([
+    ["hardware", HARDWARE],
+    ["software", SOFTWARE],
+  ])(
+    "reports in each case what Linux's %s tags report, and nothing else",
+    async (_name, kasan) => {
+      const machine = await boot({ kasan });
+      const cases = await runSuite(machine);
+      expect(cases.size).toBe(55);
+      const isHardware = kasan.mode === "hw-tags";
+      for (const [name, { log, result }] of cases) {
+        const skipped = ONLY_GENERIC.has(name) || (isHardware && name === "kmalloc_memmove_negative_size");
+        expect([name, result]).toEqual([name, skipped ? "skip" : "ok"]);
+        const found = kasanReports(log).map(({ kind, access }) => `${kind} ${access}`);
+        const expected = skipped ? [] : (TAG_CASES[name] ?? []);
+        if (name === "match_all_mem_tag")
+          expect(found).toEqual(
+            Array.from({ length: isHardware ? 15 : 255 }, () => "slab-out-of-bounds Write"),
+          );
+        else if (AT_LEAST.has(name)) expect(new Set(found)).toEqual(new Set(expected));
+        else expect([name, found]).toEqual([name, expected]);
+      }
+      expect(checkReport(machine.consoleLog)).toEqual([]);
+      const [uaf] = kasanReports(cases.get("kmalloc_uaf")?.log ?? []);
+      expect(uaf?.text).toMatch(
+        isHardware ? /^Read at addr f[0-9a-d]ff888/m : /^Read of size 1 at addr [0-9a-f]{2}ff888/m,
+      );
+      expect(uaf?.text).toMatch(/^Pointer tag: \[[0-9a-f]{2}\], memory tag: \[fe\]$/m);
+      expect(uaf?.text).toMatch(
+        /^Allocated by task \d+:\n kasan_save_stack\+\S+\n save_stack_info\+\S+\n kasan_save_alloc_info\+\S+\n __kasan_kmalloc\+/m,
+      );
+      expect(uaf?.text).toMatch(
+        /^Freed by task \d+:\n kasan_save_stack\+\S+\n save_stack_info\+\S+\n kasan_save_free_info\+\S+\n __kasan_slab_free\+/m,
+      );
+    },
+    90_000,
+  );
+
+  it.each([HARDWARE, SOFTWARE])(
+    "passes silently when nobody compares, but for frees ($mode)",
+    async (kasan) => {
+      const cases = await runSuite(await boot({ kasan: { ...kasan, check: "none" } }));
+      // What the allocators and ksize() look at themselves.
+      const asked = ["krealloc_uaf", "ksize_uaf", "kmem_cache_double_destroy", "kmalloc_double_kzfree"];
+      for (const [name, { log }] of cases) {
+        const frees = (TAG_CASES[name] ?? []).filter((what) => what.endsWith(" Free")).length;
+        expect([name, kasanReports(log).length]).toEqual([name, frees + (asked.includes(name) ? 1 : 0)]);
+      }
+    },
+    60_000,
+  );
+});
+
+describe("the tag modes", () => {
+  it.each([HARDWARE, SOFTWARE])(
+    "have nothing to say about a boot, the user's programs and random work within bounds ($mode)",
+    async (kasan) => {
+      const machine = await boot({
+        kasan,
+        cmdline: "kasan_multi_shot",
+        cpus: 2,
+        kfence: { sampleInterval: 5 },
+      });
+      for (const command of [
+        "insmod kasan_stress",
+        `echo good 1 3000 > ${STRESS}`,
+        "ls -l /bin; cat /proc/modules /proc/meminfo; echo a b | cat",
+        "insmod mydriver; rmmod mydriver; mkdir /tmp/a; echo text > /tmp/a/b; cat /tmp/a/b; rm /tmp/a/b",
+        "rmmod kasan_stress",
+      ]) {
+        const { status } = await machine.exec(command, { budget: 20e9 });
+        expect([command, status]).toEqual([command, 0]);
+      }
+      expect(machine.consoleLog.filter((line) => /BUG|WARNING|KASAN:/.test(line))).toEqual([]);
+    },
+    90_000,
+  );
+
+  it.each([HARDWARE, SOFTWARE])(
+    "find every one of random bad accesses, with its kind, size, address and object ($mode)",
+    async (kasan) => {
+      const machine = await boot({ kasan });
+      await machine.exec("insmod kasan_stress");
+      const from = machine.consoleLog.length;
+      expect((await machine.exec(`echo bad 7 200 > ${STRESS}`, { budget: 20e9 })).status).toBe(0);
+      const log = machine.consoleLog.slice(from);
+      const truth = log.flatMap((line) => /kasan_stress: (?:\d+) (.*)/.exec(line)?.[1] ?? []);
+      const hex = (value: bigint): string => value.toString(16).padStart(16, "0");
+      const found = kasanReports(log).map(({ kind, access, size, address, object }) =>
+        [kind, access, size, hex(address), hex(object)].join(" "),
+      );
+      expect(truth.length).toBeGreaterThan(120);
+      expect(found).toEqual(truth);
+      const { address = 0n } = kasanReports(log).findLast(({ kind }) => kind === "use-after-free") ?? {};
+      expect(machine.kasan.shadowOf(address)).toMatchObject({ granule: expect.anything(), value: 0xfe });
+      expect(machine.kasan.shadowOf(0xffff888000001234n)).toMatchObject({
+        granule: 0xffff888000001230n,
+        state: "tag-kernel",
+      });
+    },
+    60_000,
+  );
+
+  it("parse as reports with both tags", async () => {
+    const machine = await boot({ kasan: HARDWARE });
+    const events: CrashReport[] = [];
+    machine.on("report", (report) => events.push(report));
+    await machine.exec("insmod kasan_test", { budget: 5e9 });
+    expect(events.find(({ title }) => title === "KASAN: use-after-free Read in kmalloc_uaf")).toMatchObject({
+      kind: "kasan",
+      kasan: { tags: { memory: 0xfe }, object: { cache: "kmalloc-16", size: 16 }, access: "read" },
+    });
+  }, 60_000);
+
+  it("report what was let through when the kernel is next left (async), or only stores (asymm)", async () => {
+    for (const access of ["async", "asymm"] as const) {
+      const machine = await boot({ kasan: { mode: "hw-tags", access } });
+      expect(machine.consoleLog.join("\n")).toContain(`(hw-tags, mode=${access}, vmalloc=on, stacktrace=on)`);
+      const cases = await runSuite(machine);
+      for (const [name, { log, result }] of cases) {
+        expect([name, result]).toEqual([name, result === "skip" ? "skip" : "ok"]);
+        const lines = kasanReports(log).map(({ text }) => text.split("\n").slice(0, 2));
+        const kinds = lines.map(([first = "", second = ""]) =>
+          first === "BUG: KASAN: invalid-access" && second === "Asynchronous fault: no details available"
+            ? "async"
+            : second.split(" ")[0],
+        );
+        if (name === "kmalloc_uaf")
+          expect([access, kinds]).toEqual([access, [access === "async" ? "async" : "Read"]]);
+        if (name === "kmalloc_large_oob_right") expect(kinds).toEqual(["async"]);
+      }
+      expect(checkReport(machine.consoleLog)).toEqual([]);
+    }
+  }, 60_000);
+
+  it("panic with kasan.fault=panic, leave vmalloc alone with kasan.vmalloc=off, and want the right machine", async () => {
+    const panics = await boot({ kasan: HARDWARE, cmdline: "kasan.fault=panic" });
+    await panics.exec("insmod kasan_test").catch(() => undefined);
+    expect(panics.consoleLog.join("\n")).toContain("Kernel panic - not syncing: kasan.fault=panic set ...");
+    const off = await runSuite(await boot({ kasan: HARDWARE, cmdline: "kasan.vmalloc=off" }));
+    expect(kasanReports(off.get("vmalloc_oob")?.log ?? [])).toEqual([]);
+    const without = await boot({ cmdline: "kasan=hw_tags" });
+    expect(without.consoleLog.join("\n")).toContain(
+      "kasan: this processor does not ignore the top byte of pointers: no tags",
+    );
+    expect((await without.exec("echo on")).stdout).toBe("on\n");
+    for (const kasan of [
+      { mode: "sw-tags", check: "compiler" },
+      { mode: "sw-tags", access: "async" },
+      { mode: "tags" as "sw-tags" },
+    ] as const)
+      await expect(boot({ kasan })).rejects.toMatchObject({ code: "bad-option" });
+  }, 60_000);
+
+  it("survive a crash: an oops, its report, and the kernel's programs after it", async () => {
+    const machine = await boot({ kasan: HARDWARE });
+    await machine.exec("insmod labcrash");
+    await machine.exec(TRIGGER.replace("TRIGGER", "null_read")).catch(() => undefined);
+    expect(machine.reports.map(({ kind }) => kind)).toContain("oops");
+    expect((await machine.exec("echo alive")).stdout).toBe("alive\n");
+  });
+});
