@@ -36,9 +36,10 @@ static inline bool kasan_tags(void)
 {
 	return kasan_kind != KASAN_GENERIC;
 }
+/* Bit 55 says whose half of the address space it is: NULL stays NULL. */
 static inline void *kasan_reset_tag(const void *addr)
 {
-	return (void *)((unsigned long)addr | (unsigned long)KASAN_TAG_KERNEL << 56);
+	return (void *)((long)((unsigned long)addr << 8) >> 8);
 }
 static inline void *kasan_set_tag(const void *addr, u8 tag)
 {

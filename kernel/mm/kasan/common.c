@@ -105,6 +105,8 @@ noinline bool __kasan_slab_free(struct kmem_cache *cache, void *object, unsigned
 		kasan_report_invalid_free(object, ip, KASAN_REPORT_INVALID_FREE);
 		return true;
 	}
+	if (unlikely(cache->flags & SLAB_TYPESAFE_BY_RCU)) /* may be looked at for a while yet */
+		return false;
 	if (unlikely(!kasan_byte_accessible(object))) {
 		kasan_report_invalid_free(object, ip, KASAN_REPORT_DOUBLE_FREE);
 		return true;

@@ -63,7 +63,10 @@ static inline struct kasan_free_meta *kasan_get_free_meta(struct kmem_cache *cac
 	return (void *)((char *)object + cache->kasan_info.free_meta_offset);
 }
 
-/* To be addressed by the tag of addr, in the tag modes. Both ends of a poisoned range lie on granules; an unpoisoned one may end inside one. */
+/*
+ * Both ends of a poisoned range lie on granules; an unpoisoned one may end inside one. In the tag modes it is given the
+ * tag of addr.
+ */
 void kasan_poison(const void *addr, size_t size, u8 value);
 void kasan_unpoison(const void *addr, size_t size);
 bool kasan_byte_accessible(const void *addr);
