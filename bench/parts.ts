@@ -172,7 +172,7 @@ function programLines(result: ProgramsResult): string[] {
       number(result.geometricMeanMips, 0).padStart(23),
       number(result.timeOverQemu, 2).padStart(11),
       number(result.timeOverV86, 2).padStart(9),
-      " (geometric; MIPS without memrep)",
+      " (geometric; MIPS without memrep and smc)",
     ].join(" "),
     ...Object.values(result.peers).map((peer) => `peer: ${peer}`),
   ];

@@ -12,8 +12,11 @@ const EVENTS: Readonly<Record<string, { readonly unit: string; readonly amount: 
   smc: { unit: "M rewritten functions/s", amount: 0.1 },
   syscall: { unit: "M syscalls/s", amount: 1 },
 };
-/** REP MOVS retires one instruction for up to 4096 elements, so its instruction rate says nothing. */
-const UNCOUNTED: ReadonlySet<string> = new Set(["memrep"]);
+/**
+ * Not in the mean of MIPS: REP MOVS retires one instruction for up to 4096 elements, and smc decodes each anew, so that
+ * their instruction rates say nothing.
+ */
+const UNCOUNTED: ReadonlySet<string> = new Set(["memrep", "smc"]);
 
 export interface ProgramResult {
   readonly program: string;
