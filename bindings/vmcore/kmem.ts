@@ -60,8 +60,11 @@ export async function memoryUse(program: Program): Promise<MemoryUse> {
   };
 }
 
-/** Pages that the nodes span: what crash takes its percentages of. */
-export async function spannedPages(program: Program): Promise<number> {
+/** Pages of all nodes: those that they span (crash takes its percentages of these), or those that there are. */
+export async function nodePages(
+  program: Program,
+  member: "node_spanned_pages" | "node_present_pages",
+): Promise<number> {
   const single = program.symbols.address("contig_page_data");
   const table = program.symbols.address("node_data");
   const count = program.vmcore.info.length("node_data") ?? 1;
@@ -70,7 +73,7 @@ export async function spannedPages(program: Program): Promise<number> {
     const address =
       table === undefined ? (single ?? 0n) : await program.memory.u64(table + BigInt(index * 8));
     if (address === 0n) continue;
-    pages += await program.value("struct pglist_data", address).member("node_spanned_pages").number();
+    pages += await program.value("struct pglist_data", address).member(member).number();
     if (table === undefined) break;
   }
   return pages;

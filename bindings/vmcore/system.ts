@@ -1,6 +1,6 @@
 /** What kind of system a dump is of: what crash shows first. */
 
-import { memoryUse } from "./kmem.ts";
+import { nodePages } from "./kmem.ts";
 import { formatLogRecord, type LogRecord } from "./log.ts";
 import type { Program } from "./program.ts";
 
@@ -30,7 +30,7 @@ const LOAD_SHIFT = 2048;
 /** How the kernel says what happened, in the order in which they are looked for. */
 const PANIC_LINES: readonly RegExp[] = [
   /general protection fault: .*|double fault: .*|divide error: .*/,
-  /SysRq : (?:Trigger a crash.*|Crash.*)|sysrq: Trigger a crash.*/i,
+  /SysRq : (?:Trigger a crash.*|Crash.*)/, // Linux before 5.3
   /Oops: .*|kernel BUG at .*|Unable to handle kernel .*/,
   /Kernel panic - .*/,
 ];
@@ -44,7 +44,6 @@ export async function systemInfo(program: Program): Promise<SystemInfo> {
       ? Promise.resolve("")
       : program.memory.string(uts + BigInt(name + index * UTS_FIELD), UTS_FIELD);
   const log = await program.log().catch(() => []);
-  const { totalPages } = await memoryUse(program);
   const jiffies = (await program.word("jiffies_64")) ?? (await program.word("jiffies")) ?? 0n;
   const khz = await readU32(program, "cpu_khz");
   const hz = await ticksPerSecond(program);
@@ -60,7 +59,7 @@ export async function systemInfo(program: Program): Promise<SystemInfo> {
     version: await field(3),
     machine: await field(4),
     megahertz: Math.floor(khz / 1000),
-    memoryBytes: totalPages * 4096,
+    memoryBytes: (await nodePages(program, "node_present_pages")) * 4096,
     tainted: (await program.word("tainted_mask")) ?? 0n,
     panic: panicLine(log),
   };

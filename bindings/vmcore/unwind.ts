@@ -11,12 +11,18 @@ import type { StackFrame } from "./stack_frame.ts";
 import { cpuStacks, type Stack, threadSize } from "./stacks.ts";
 import type { Task } from "./tasks.ts";
 
-/** Functions in which the last steps before a dump happen: the kernel is inside one of them when it stops. */
+/**
+ * Functions in which the last steps before a dump happen: the kernel is inside one of them when it stops. Not
+ * crash_save_cpu(), which returns before machine_kexec() is called: what it left below that one's frame is stale.
+ */
 const LAST_STEPS: ReadonlySet<string> = new Set([
   ...["machine_kexec", "relocate_kernel", "__crash_kexec", "crash_kexec", "panic", "vpanic"],
-  ...["crash_nmi_callback", "nmi_shootdown_cpus", "crash_save_cpu", "stop_this_cpu"],
+  ...["crash_nmi_callback", "nmi_shootdown_cpus", "stop_this_cpu"],
 ]);
 const FRAMES_LIMIT = 512;
+const KERNEL_IMAGE = 0xffffffff80000000n;
+/** A function among the last steps has no larger frame. */
+const LAST_STEP_FRAME = 1024n;
 /** struct inactive_task_frame without debug information: six registers, then the return address. */
 const INACTIVE_BP = 40;
 const INACTIVE_RETURN = 48;
@@ -49,14 +55,14 @@ export async function stackTrace(program: Program, task: Task): Promise<StackFra
   const unwinder = new Unwinder(program, stacks);
   if (!task.active) return unwinder.run(await switchedOut(program, task));
   const registers = await savedRegisters(program, task.cpu);
-  const search = await unwinder.searchLastStep();
+  const search = await unwinder.searchLastStep(registers);
   if (registers !== undefined && isUserMode(registers) && search === undefined) {
     return [{ kind: "user", address: registers.rip, registers }];
   }
   if (registers !== undefined && !(search !== undefined && wentOn(unwinder, search, registers))) {
     return unwinder.runFrom(registers);
   }
-  if (search !== undefined) return unwinder.runAt(search);
+  if (search !== undefined) return unwinder.runAt(search, registers);
   return unwinder.run(await switchedOut(program, task));
 }
 
@@ -95,6 +101,7 @@ class Unwinder {
   readonly #stacks: readonly Stack[];
   readonly #frames: StackFrame[] = [];
   #stack: Stack | undefined;
+  #saved: SavedRegisters | undefined;
 
   constructor(program: Program, stacks: readonly Stack[]) {
     this.#program = program;
@@ -121,8 +128,12 @@ class Unwinder {
     return this.#unwind({ ip, sp, bp, exact: true, registers });
   }
 
-  /** From a slot whose frame pointer is not known: the function called from there pushed it first, as a rule. */
-  async runAt(slot: bigint): Promise<StackFrame[]> {
+  /**
+   * From a slot whose frame pointer is not known: the function called from there pushed it first, as a rule. It is
+   * known again from the frame on in which `saved` was saved.
+   */
+  async runAt(slot: bigint, saved: SavedRegisters | undefined): Promise<StackFrame[]> {
+    this.#saved = saved;
     return this.run({ slot, bp: await this.#guessFramePointer(slot) });
   }
 
@@ -146,7 +157,7 @@ class Unwinder {
   }
 
   /** The lowest slot of any stack with a return address into one of the last steps. */
-  async searchLastStep(): Promise<bigint | undefined> {
+  async searchLastStep(saved: SavedRegisters | undefined): Promise<bigint | undefined> {
     // Exception stacks first: a CPU that was stopped by NMI is there, whatever its task's stack holds.
     for (const stack of [...this.#stacks].reverse()) {
       const bytes = await this.#program.memory.tryRead(stack.low, Number(stack.high - stack.low));
@@ -154,7 +165,8 @@ class Unwinder {
       const view = viewOf(bytes);
       for (let at = 0; at + 8 <= bytes.length; at += 8) {
         const value = view.getBigUint64(at, true);
-        if (value < 0xffffffff80000000n) continue;
+        // A saved RIP lies there too, with the registers that were saved.
+        if (value < KERNEL_IMAGE || value === saved?.rip) continue;
         if (this.isLastStep(value - 1n)) return stack.low + BigInt(at);
       }
     }
@@ -201,8 +213,18 @@ class Unwinder {
   }
 
   async #unwind(state: State): Promise<StackFrame[]> {
-    while (this.#frames.length < FRAMES_LIMIT && (await this.#step(state)));
+    do {
+      if (this.#isFrameOfSaved(state)) state.bp = this.#saved?.rbp ?? state.bp;
+    } while (this.#frames.length < FRAMES_LIMIT && (await this.#step(state)));
     return this.#frames;
+  }
+
+  /** The same function with the same stack pointer as when registers were saved: its frame pointer is theirs. */
+  #isFrameOfSaved({ ip, sp }: State): boolean {
+    if (this.#saved === undefined || sp !== this.#saved.rsp) return false;
+    const { symbols } = this.#program;
+    const name = symbols.at(this.#saved.rip)?.name;
+    return name !== undefined && symbols.at(ip - 1n)?.name === name;
   }
 
   async #row(state: State): Promise<OrcRow> {
@@ -218,6 +240,7 @@ class Unwinder {
   async #step(state: State): Promise<boolean> {
     const row = await this.#row(state);
     if (row.kind === "end") return false;
+    if (row.kind === "undefined" && (await this.#lastStepAbove(state))) return true;
     const sp = row.kind === "undefined" ? undefined : await this.#stackPointer(row, state);
     if (sp === undefined) {
       this.#program.problem(`a stack trace ends early at 0x${state.ip.toString(16)}`);
@@ -236,6 +259,26 @@ class Unwinder {
     this.#call(ip, sp - 8n);
     Object.assign(state, { ip, sp, exact: false });
     return true;
+  }
+
+  /**
+   * __crash_kexec() has no rows (STACK_FRAME_NON_STANDARD): its caller is the next of the last steps up the stack. It
+   * leaves the frame pointer alone, as a rule.
+   */
+  async #lastStepAbove(state: State): Promise<boolean> {
+    const stack = this.#stackOf(state.sp);
+    const here = this.#program.symbols.at(state.exact ? state.ip : state.ip - 1n)?.name ?? "";
+    if (stack === undefined || !LAST_STEPS.has(here)) return false;
+    for (let slot = state.sp; slot < stack.high && slot < state.sp + LAST_STEP_FRAME; slot += 8n) {
+      const ip = await this.#word(slot);
+      if (ip === undefined || ip < KERNEL_IMAGE || !this.isLastStep(ip - 1n)) continue;
+      if (this.#program.symbols.at(ip - 1n)?.name === here) continue;
+      const bp = state.bp > slot && state.bp < stack.high ? state.bp : await this.#guessFramePointer(slot);
+      this.#call(ip, slot);
+      Object.assign(state, { ip, sp: slot + 8n, bp, exact: false });
+      return true;
+    }
+    return false;
   }
 
   async #stackPointer(row: OrcRow, state: State): Promise<bigint | undefined> {

@@ -1,7 +1,7 @@
 /** Commands about tasks: bt, ps, task, vm, files, set. */
 import type { SourceFrame } from "../../symbols/table.ts";
 import { filesOf } from "../files.ts";
-import { spannedPages } from "../kmem.ts";
+import { nodePages } from "../kmem.ts";
 import { addressSpaceOf } from "../mm.ts";
 import type { SavedRegisters } from "../registers.ts";
 import { showValue, valueToJson } from "../show.ts";
@@ -135,7 +135,7 @@ export const ps: Command = {
   async run(context, words) {
     const { program } = context;
     const tasks = words.length === 0 ? await program.tasks() : await chosenTasks(context, words);
-    const totalPages = await spannedPages(program);
+    const totalPages = await nodePages(program, "node_spanned_pages");
     const lines = tasks.map((task) => {
       const share = totalPages === 0 ? 0 : (task.residentSize / 4 / totalPages) * 100;
       const name = task.mm === 0n ? `[${task.comm}]` : task.comm;
