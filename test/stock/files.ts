@@ -1,5 +1,5 @@
 /** Debian's kernel, busybox and modules in build/stock, as .ci/stock puts them there, and machines that run them. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { type BootOptions, boot, busyboxInitramfs, type Machine } from "../../bindings/index.ts";
 import { unpackKernel } from "../../bindings/machine/loaders/kernel.ts";
 
@@ -14,9 +14,15 @@ export function stockFile(name: string): Uint8Array {
 
 let vmlinux: Uint8Array | undefined;
 
-/** The kernel, unpacked once for all machines of a test file. */
+/** The kernel, unpacked once for all tests: it is kept in a file beside it. */
 export function stockKernel(): Uint8Array {
-  vmlinux ??= unpackKernel(stockFile("vmlinuz"));
+  if (vmlinux !== undefined) return vmlinux;
+  const file = `${FOLDER}/vmlinux`;
+  if (!existsSync(file)) {
+    writeFileSync(`${file}.${process.pid}`, unpackKernel(stockFile("vmlinuz")));
+    renameSync(`${file}.${process.pid}`, file);
+  }
+  vmlinux = stockFile("vmlinux");
   return vmlinux;
 }
 

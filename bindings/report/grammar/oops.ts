@@ -153,6 +153,8 @@ function kdumpLoaded(reading: Reading): boolean {
   return reading.captured.findLast(({ name }) => name === "cpu")?.match[4] !== undefined;
 }
 const OOPS_BODY = sequence(WHO, REGISTERS, TRACE, MODULES, optional(CR2_LINE), OOPS_END);
+/** Of a double fault with an RSP that is on no stack: show_trace_log_lvl() finds nothing to show. */
+const STACKLESS_BODY = sequence(WHO, REGISTERS, literal("Call Trace:"), MODULES, OOPS_END);
 
 /** Sense across lines: a page fault says its error code and address in several places. */
 function checkFault(reading: Reading): string | undefined {
@@ -234,7 +236,7 @@ export const OOPS_FORMS: readonly Form[] = [
   {
     kind: "oops",
     head: ahead(line("", /^traps: PANIC: double fault/)),
-    rule: sequence(DOUBLE_FAULT, OOPS_BODY),
+    rule: sequence(DOUBLE_FAULT, either(OOPS_BODY, STACKLESS_BODY)),
     checks: [checkPanic],
   },
   {
