@@ -58,37 +58,75 @@ describe.skipIf(!hasStock)("kdump of Debian's kernel", () => {
     });
     expect((await machine.exec("cat /sys/kernel/kexec_crash_loaded")).stdout).toBe("1\n");
 
-    // The machine panics, which ends what Machine offers for it; the core goes on.
-    await machine.exec("echo c > /proc/sysrq-trigger").catch(() => undefined);
+    // Where the kernel leaves for the other, the host looks at its memory too.
+    await machine.write("echo c > /proc/sysrq-trigger\n");
+    await machine.runUntil({ place: "machine_kexec" });
+    const captured = await machine.kdump.capture({ format: "elf" });
+    const host = join(folder, "host");
+    await captured.save(host);
+
     const vmcore = join(folder, "vmcore");
     const file = openSync(vmcore, "w");
-    let text = "";
-    for (const end = machine.time + 6_000_000_000n; machine.time < end && !/dump done|dump:/.test(text); ) {
-      const exit = machine.core.run(1_000_000);
-      text += new TextDecoder("latin1").decode(machine.core.takeOutput(0));
-      machine.core.takeOutput(1);
-      writeSync(file, machine.core.takeDebugOutput());
-      if (exit.kind === "triple-fault" || exit.kind === "halted") break;
-    }
+    const dumped = new AbortController();
+    machine.on("debug", (bytes) => writeSync(file, bytes));
+    machine.on("console", (line) => {
+      if (/^dump done|crashkernel:/.test(line)) dumped.abort();
+    });
+    await machine.run(); // to the panic
+    await machine.run({ budget: 6e9, signal: dumped.signal }).catch(() => undefined);
     closeSync(file);
-    expect(text).toContain("dump done");
-    expect([...machine.consoleLog, text].join("\n")).toMatch(/ elfcorehdr=0x\w+ nr_cpus=1 reset_devices/);
+    expect(machine.panic?.title).toBe("kernel panic: sysrq triggered crash");
+    expect(machine.consoleLog.at(-1)).toBe("dump done");
+    expect(machine.consoleLog.join("\n")).toMatch(/ elfcorehdr=0x\w+ nr_cpus=1 reset_devices/);
 
     execFileSync("makedumpfile", ["--dump-dmesg", vmcore, join(folder, "dmesg")]);
     const log = readFileSync(join(folder, "dmesg"), "latin1");
     expect(log).toContain("Kernel panic - not syncing: sysrq triggered crash");
     expect(log).not.toContain("elfcorehdr=");
 
-    await using dump = await open(vmcore);
+    // What the kernel itself carries (kallsyms, BTF, ORC) is enough, and both dumps say the same.
     const table = SymbolTable.fromElf(withKallsyms(stockKernel()));
-    const program = await (await Vmcore.open(dump)).program(table);
-    const context: CommandContext = {
-      ...{ program, vmlinux: "vmlinux", vmcore: "vmcore", task: await program.crashedTask() },
-      ...{ modules: new Map(), lines: async () => table },
-    };
-    const { text: backtrace } = await runCommand(context, "bt");
-    expect(backtrace).toMatch(/COMMAND: "sh"/);
-    // Deeper frames: docs/quirks.md.
-    expect(backtrace).toMatch(/crash_save_cpu at .*\n.*__crash_kexec at /);
+    const [fromGuest, fromHost] = [await analyze(vmcore, table), await analyze(host, table)];
+    expect(fromGuest.bt).toMatch(/^PID: \d+ +TASK: \w+ +CPU: 0 +COMMAND: "sh"\n #0 .*\] machine_kexec at /);
+    expect(functions(fromGuest.bt)).toEqual([
+      ...["machine_kexec", "__crash_kexec", "panic", "sysrq_handle_crash", "__handle_sysrq.cold"],
+      ...["write_sysrq_trigger", "proc_reg_write", "vfs_write", "ksys_write", "do_syscall_64"],
+      "entry_SYSCALL_64_after_hwframe",
+    ]);
+    // The host looked before machine_kexec() called anything.
+    expect(functions(fromHost.bt)).toEqual(functions(fromGuest.bt).slice(1));
+    expect(fromGuest.bt.slice(fromGuest.bt.indexOf("    RIP: "))).toBe(
+      fromHost.bt.slice(fromHost.bt.indexOf("    RIP: ")),
+    );
+    for (const command of ["log", "ps", "sys", "bt 1"] as const) {
+      expect(fromGuest[command]).toBe(fromHost[command]);
+    }
+    expect(fromGuest.sys).toMatch(
+      / MEMORY: 319\.6 MB\n +PANIC: "Kernel panic - not syncing: sysrq triggered/,
+    );
+    expect(fromGuest.problems).toEqual([]);
   });
 });
+
+type Analysis = Record<"bt" | "log" | "ps" | "sys" | "bt 1", string> & {
+  readonly problems: readonly string[];
+};
+
+async function analyze(vmcore: string, table: SymbolTable): Promise<Analysis> {
+  await using dump = await open(vmcore);
+  const program = await (await Vmcore.open(dump)).program(table);
+  const context: CommandContext = {
+    ...{ program, vmlinux: "vmlinux", vmcore: "vmcore", task: await program.crashedTask() },
+    ...{ modules: new Map(), lines: async () => table },
+  };
+  const text = async (command: string): Promise<string> => (await runCommand(context, command)).text;
+  return {
+    ...{ bt: await text("bt"), log: await text("log"), ps: await text("ps"), sys: await text("sys") },
+    ...{ "bt 1": await text("bt 1"), problems: program.problems },
+  };
+}
+
+/** The functions of a trace, the innermost first. */
+function functions(bt: string): (string | undefined)[] {
+  return [...bt.matchAll(/^ *#\d+ \[\w+\] (\S+) at /gm)].map((match) => match[1]);
+}
