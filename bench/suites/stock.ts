@@ -1,4 +1,7 @@
-/** Debian's kernel from its entry to the shell: CPU time and guest MIPS, beside QEMU's TCG on the same unpacked kernel. */
+/**
+ * Debian's kernel from its entry to the shell: CPU time and guest MIPS, beside QEMU's TCG on the same unpacked kernel;
+ * and crashes of it, each from a snapshot of the booted system.
+ */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,6 +10,7 @@ import { boot, busyboxInitramfs } from "../../bindings/index.ts";
 import { unpackKernel } from "../../bindings/machine/loaders/kernel.ts";
 
 const FOLDER = "build/stock";
+const CRASHES = 20;
 const WORDS =
   "console=ttyS0 nokaslr cryptomgr.notests mitigations=off audit=0 tsc=reliable panic=-1 reboot=t";
 
@@ -18,6 +22,9 @@ export interface StockResult {
   readonly mips: number;
   /** CPU seconds that unpacking the bzImage took. */
   readonly unpackSeconds: number;
+  /** CPU seconds of a crash by sysrq-c from the snapshot to the panic's last line, and milliseconds to go back. */
+  readonly crashSeconds: number;
+  readonly restoreMilliseconds: number;
   /** CPU seconds of QEMU's process to the same place; none where QEMU or the kernel has no PVH entry. */
   readonly qemuSeconds?: number;
 }
@@ -74,9 +81,21 @@ export async function runStock(peers: boolean): Promise<StockResult | undefined>
   await using machine = await boot({ kernel, initrd, memory: "256M" });
   const seconds = cpuSeconds() - unpacked;
   const instructions = Number(machine.time);
+  const booted = machine.snapshot();
+  let restoring = 0;
+  const before = cpuSeconds();
+  for (let round = 0; round < CRASHES; round++) {
+    await machine.exec("echo c > /proc/sysrq-trigger").catch(() => undefined);
+    if (machine.panic === undefined) throw new Error("expected a panic, found none");
+    const from = performance.now();
+    machine.restore(booted);
+    restoring += performance.now() - from;
+  }
+  const crashSeconds = (cpuSeconds() - before) / CRASHES;
   const peer = peers ? await qemuSeconds(kernel, initrd) : undefined;
   return {
     ...{ instructions, seconds, mips: instructions / seconds / 1e6, unpackSeconds: unpacked - start },
+    ...{ crashSeconds, restoreMilliseconds: restoring / CRASHES },
     ...(peer === undefined ? {} : { qemuSeconds: peer }),
   };
 }

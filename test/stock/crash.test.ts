@@ -208,6 +208,19 @@ describe.skipIf(!hasStock)("crashes of Debian's kernel", () => {
     expect(live?.length).toBeGreaterThan(90_000);
   });
 
+  it("crashes in a row, each from the same state", async () => {
+    machine.restore(booted);
+    const before = machine.stateHash();
+    for (let round = 0; round < 5; round++) {
+      await expect(machine.exec("echo c > /proc/sysrq-trigger")).rejects.toMatchObject({
+        code: "machine-stopped",
+      });
+      expect(machine.panic?.title).toBe("kernel panic: sysrq triggered crash");
+      machine.restore(booted);
+    }
+    expect(machine.stateHash()).toBe(before);
+  });
+
   it("sysrq-c: notifiers are called by priority with the message, and the dump is one that crash's log can read", async () => {
     machine.restore(booted);
     const called: string[] = [];
