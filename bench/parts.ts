@@ -136,7 +136,7 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "stock",
-    what: "Debian's kernel to its shell, beside QEMU (needs .ci/stock)",
+    what: "Debian's kernel to its shell, beside QEMU, and its crashes (needs .ci/stock)",
     async measure({ peers }) {
       const result = await runStock(peers);
       if (result === undefined) return undefined;
@@ -145,6 +145,7 @@ export const PARTS: readonly Part[] = [
         lines: [
           `Debian's kernel to its shell: ${number(result.seconds, 2)} s, ${number(result.mips, 0)} MIPS ` +
             `(unpacking ${number(result.unpackSeconds, 2)} s); QEMU ${number(result.qemuSeconds, 2)} s`,
+          `  a crash ${number(result.crashSeconds, 3)} s, back to the snapshot ${number(result.restoreMilliseconds, 1)} ms`,
         ],
       };
     },
