@@ -41,10 +41,10 @@ describe.skipIf(!hasStock)("crashlab boot --kernel on a terminal", () => {
       }
     };
     await typed("", /built-in shell[\s\S]*# /);
-    await typed("echo $((6 * 7)) $(uname -r)\r", /\n42 6\.1\.\S+-amd64\r\n# /);
-    await typed("cat\r", /cat\r\n/);
+    await typed("echo $((6 * 7)) $(uname -r)\r", /\n42 6\.1\.\S+-amd64\r+\n# /);
+    await typed("cat\r", /cat\r+\n/);
     await typed(CTRL_C, /# /);
-    await typed("echo status $?\r", /\nstatus 130\r\n# /);
+    await typed("echo status $?\r", /\nstatus 130\r+\n# /);
     terminal.stdin.write(`${CTRL_A}x`);
     expect(await status).toBe(0);
   });
