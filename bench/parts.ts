@@ -1,6 +1,7 @@
 /** The parts of the benchmark: what each measures, where its result lies in the JSON, and the lines it prints. */
 import { coreSize } from "./facts.ts";
 import { runCrashes } from "./suites/crashes.ts";
+import { runDump } from "./suites/dump.ts";
 import { runKasan } from "./suites/kasan.ts";
 import { runKfence } from "./suites/kfence.ts";
 import { type ProgramsResult, runPrograms } from "./suites/programs.ts";
@@ -86,6 +87,30 @@ export const PARTS: readonly Part[] = [
             `snapshot ${both("snapshotMs")}, fork ${both("pooledForkMs")}`,
           `a fork in fresh memory: ${both("forkMs")}, where the first touch of a page takes ${both("touchUs")} us and ` +
             `memory and instance ${both("instanceMs")}`,
+        ],
+      };
+    },
+  },
+  {
+    name: "dump",
+    what: "the host's capture of 256 MiB: GB/s, and the file's size by dump level",
+    async measure({ quick }) {
+      const result = await runDump(quick);
+      return {
+        result,
+        lines: [
+          `host capture of ${result.memoryBytes >> 20} MiB         GB/s  GB per CPU s     bytes`,
+          ...result.rates.map(({ name, bytes, gigabytesPerSecond, gigabytesPerCpuSecond }) =>
+            [
+              name.padEnd(29),
+              number(gigabytesPerSecond, 2).padStart(6),
+              number(gigabytesPerCpuSecond, 2).padStart(13),
+              String(bytes).padStart(12),
+            ].join(" "),
+          ),
+          ...result.sizes.map(
+            ({ level, elf, zlib }) => `-d ${String(level).padEnd(3)} ELF ${elf}, zlib ${zlib} bytes`,
+          ),
         ],
       };
     },

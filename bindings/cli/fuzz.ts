@@ -1,6 +1,7 @@
-/** `crashlab fuzz`: the core against random machines. */
+/** `crashlab fuzz`: the core against random machines, the readers against damaged files. */
 import { Command } from "commander";
 import { CrashlabError } from "../error.ts";
+import { fuzzFiles } from "../fuzz/files.ts";
 import { fuzzHostile } from "../fuzz/hostile.ts";
 import { fuzzNative } from "../fuzz/native.ts";
 import { watch } from "../fuzz/watchdog.ts";
@@ -25,6 +26,14 @@ export function fuzzCommand(): Command {
     .option("--json", "print the result as JSON")
     .addHelpText("after", examples("crashlab fuzz native --seed 1 --instructions 10000000"))
     .action(runNative);
+  fuzz
+    .command("files")
+    .description("damaged dumps, kernels, modules and logs: each ends in a result or a typed error")
+    .option("--seed <n>", "seed of the first file; the next ones have the next", "1")
+    .option("--files <n>", "files to read", "1000")
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", examples("crashlab fuzz files --seed 1 --files 100000"))
+    .action(runFiles);
   for (const command of fuzz.commands) command.exitOverride().showHelpAfterError();
   return fuzz;
 }
@@ -33,6 +42,39 @@ interface Flags {
   readonly seed: string;
   readonly instructions: string;
   readonly json?: boolean;
+}
+
+async function runFiles(flags: {
+  readonly seed: string;
+  readonly files: string;
+  readonly json?: boolean;
+}): Promise<void> {
+  const files = count("--files", flags.files);
+  const progress = progressLine(files);
+  await using watchdog = watch(SILENCE_SECONDS);
+  const outcome = await fuzzFiles({
+    ...{ seed: count("--seed", flags.seed), files },
+    onFile: (file) => {
+      watchdog.beat(file.seed);
+      progress({ seed: file.seed, instructions: file.files });
+    },
+  });
+  clearProgress();
+  const { errors, failures, slowest } = outcome;
+  if (flags.json === true) console.log(toJson(outcome));
+  else {
+    for (const failure of failures) console.log(failure);
+    const ends = Object.entries(errors).map(([code, times]) => `${code} ${times}`);
+    console.log(
+      `${outcome.read} read, ${outcome.withProblems} of them with problems named; errors: ${ends.join(", ")}`,
+    );
+    console.log(
+      `slowest ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed}, ${slowest.kind}); ` +
+        `at most ${outcome.residentMiB.toFixed(0)} MiB resident`,
+    );
+    console.log(`${outcome.files} files from seed ${flags.seed}, ${failures.length} failures`);
+  }
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 async function runNative(flags: Flags & { readonly limit: string }): Promise<void> {

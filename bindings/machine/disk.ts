@@ -20,8 +20,10 @@ export interface Disk {
 /** A disk in memory that takes up only what has been written to it. */
 export class SparseDisk implements Disk {
   readonly sectors: bigint;
-  /** Pieces are never changed but replaced, so that forks can share them. */
+  /** A piece that a fork shares is not changed but replaced. */
   readonly #chunks: Map<number, Uint8Array<ArrayBuffer>>;
+  /** Those that no fork has seen. */
+  readonly #own = new Set<number>();
   #written: number;
 
   constructor(sectors: bigint, contents?: SparseDisk) {
@@ -47,9 +49,11 @@ export class SparseDisk implements Disk {
     for (let done = 0; done < bytes.length; ) {
       const index = Math.floor(at / CHUNK);
       const part = Math.min(bytes.length - done, CHUNK - (at % CHUNK));
-      const chunk = this.#chunks.get(index)?.slice() ?? new Uint8Array(CHUNK);
+      const old = this.#chunks.get(index);
+      const chunk = old === undefined ? new Uint8Array(CHUNK) : this.#own.has(index) ? old : old.slice();
       chunk.set(bytes.subarray(done, done + part), at % CHUNK);
       this.#chunks.set(index, chunk);
+      this.#own.add(index);
       done += part;
       at += part;
     }
@@ -69,6 +73,7 @@ export class SparseDisk implements Disk {
   }
 
   fork(): SparseDisk {
+    this.#own.clear();
     return new SparseDisk(this.sectors, this);
   }
 }

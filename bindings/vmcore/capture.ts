@@ -10,7 +10,7 @@ import { HIGH_MEMORY, LOW_MEMORY_END, PAGE } from "../machine/loaders/boot_image
 import { DEVICE_HOLE } from "../machine/loaders/linux64.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 import type { RamRange, VmcoreSource } from "./elf_writer.ts";
-import { encodeNote, findNote, prstatusNote, savedPrstatus } from "./notes.ts";
+import { encodeNote, findNote, prstatusNote, qemuNote, savedPrstatus } from "./notes.ts";
 
 /** PAGE_OFFSET with four-level paging and no KASLR (Linux Documentation/arch/x86/x86_64/mm.rst). */
 const DIRECT_MAP = 0xffff888000000000n;
@@ -36,12 +36,18 @@ export function vmcoreSource(core: Core, symbols: SymbolTable): VmcoreSource {
     );
   }
   const length = roundUp(guest.address("_end") - virtual);
-  const prstatus = onlineCpus(core, guest).map((cpu) => cpuNote(core, guest, cpu));
+  const online = onlineCpus(core, guest);
+  const saved = online.map((cpu) => savedNote(guest, cpu));
+  const prstatus = online.map((cpu, index) => saved[index] ?? liveNote(core, guest, cpu));
+  // A kernel that has not crashed: what its CPUs do is known from outside only.
+  const live = saved.some((note) => note !== undefined)
+    ? []
+    : online.map((cpu) => qemuNote(core.registers(cpu)));
   return {
     ram: ramRanges(core.ramBytes),
     kernel: { virtual, physical, length },
     directMap: DIRECT_MAP,
-    notes: [...prstatus, vmcoreinfo(guest)],
+    notes: [...prstatus, ...live, vmcoreinfo(guest)],
     readPhysical: (address, size) => core.readPhysical(address, size),
   };
 }
@@ -68,17 +74,24 @@ function onlineCpus(core: Core, guest: GuestSymbols): number[] {
   return all.filter((cpu) => (mask & (1n << BigInt(cpu))) !== 0n);
 }
 
-function cpuNote(core: Core, guest: GuestSymbols, cpu: number): Uint8Array {
-  const offset = guest.readU64(guest.address("__per_cpu_offset") + BigInt(cpu * POINTER));
+/** What the kernel saved of a CPU in crash_notes. */
+function savedNote(guest: GuestSymbols, cpu: number): Uint8Array | undefined {
+  const offset = perCpuOffset(guest, cpu);
   const variable = guest.address("crash_notes");
   // Per-cpu variables are linked from 0 on. Ours is a per-cpu pointer; Linux's is a pointer to per-cpu data.
   const perCpu = variable < guest.address("__per_cpu_end");
   const buffer = perCpu ? guest.readU64(variable + offset) : guest.readU64(variable) + offset;
-  const saved = guest.isMapped(buffer) ? savedPrstatus(guest.read(buffer, NOTE_BUFFER)) : undefined;
-  if (saved !== undefined) return saved;
-  const task = guest.readU64(guest.address("current_task") + offset);
+  return guest.isMapped(buffer) ? savedPrstatus(guest.read(buffer, NOTE_BUFFER)) : undefined;
+}
+
+function liveNote(core: Core, guest: GuestSymbols, cpu: number): Uint8Array {
+  const task = guest.readU64(guest.address("current_task") + perCpuOffset(guest, cpu));
   const pid = guest.readU32(task + guest.member("task_struct", "pid"));
   return prstatusNote(core.registers(cpu), pid);
+}
+
+function perCpuOffset(guest: GuestSymbols, cpu: number): bigint {
+  return guest.readU64(guest.address("__per_cpu_offset") + BigInt(cpu * POINTER));
 }
 
 /** The note as the kernel wrote it; before it has, the text so far. */

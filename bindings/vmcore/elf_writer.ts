@@ -14,6 +14,8 @@ const PT_LOAD = 1;
 const PT_NOTE = 4;
 const FLAGS_RWX = 7;
 const CHUNK = 1 << 20;
+/** Fewer pages are not left out: as makedumpfile does, which breaks down on files of hundreds of pieces (PFN_EXCLUDED). */
+const PAGES_TO_SKIP = 256;
 
 /** A stretch of guest-physical memory; start and length are whole pages. */
 export interface RamRange {
@@ -138,9 +140,12 @@ function stretchesOf({ start, length }: RamRange, excluded: Uint8Array | undefin
   const end = Number(start + length) / PAGE;
   for (let frame = Number(start) / PAGE; frame < end; ) {
     const first = frame;
-    while (frame < end && excluded[frame] !== 1) frame++;
-    const kept = frame;
-    while (frame < end && excluded[frame] === 1) frame++;
+    let kept = frame;
+    do {
+      while (frame < end && excluded[frame] !== 1) frame++;
+      kept = frame;
+      while (frame < end && excluded[frame] === 1) frame++;
+    } while (frame < end && frame - kept < PAGES_TO_SKIP);
     const bytes = (from: number, to: number): bigint => BigInt((to - from) * PAGE);
     stretches.push({ start: BigInt(first * PAGE), length: bytes(first, frame), inFile: bytes(first, kept) });
   }

@@ -1,12 +1,13 @@
 /**
  * Writes a kdump-compressed dump, as makedumpfile does (see kdump_reader.ts for the layout; header version 6). Sizes
- * of packed pages must be known before the pages are written: they are packed twice rather than kept. Pages of
- * zeros are in the file once.
+ * of packed pages must be known before the pages are written: they are kept as far as there is room for them, the
+ * rest is packed twice. Pages of zeros are in the file once.
  */
 import { zlibSync } from "fflate";
 import { COMPRESSION_FLAGS } from "./compression.ts";
 import type { VmcoreOptions, VmcoreSource } from "./elf_writer.ts";
 import { checkAborted } from "./elf_writer.ts";
+import { isPrstatus } from "./notes.ts";
 import { isZero } from "./page_filter.ts";
 import { viewOf } from "./range_reader.ts";
 
@@ -15,6 +16,8 @@ const DESCRIPTOR = 24;
 const SUB_HEADER = 104;
 const CHUNK = 1 << 20;
 const ZLIB_LEVEL = 1;
+/** Bytes of packed pages that are kept between the two passes. */
+const KEPT_PACKED = 64 << 20;
 
 export interface KdumpWriteOptions extends VmcoreOptions {
   readonly compression: "zlib" | "none";
@@ -34,6 +37,8 @@ interface Plan {
   readonly subBlocks: number;
   readonly bitmapBlocks: number;
   readonly kept: number;
+  /** Pages packed in the first pass, for the second. */
+  readonly packed: Map<number, PackedPage>;
 }
 
 export async function* writeKdump(
@@ -75,7 +80,7 @@ function makePlan(source: VmcoreSource, options: KdumpWriteOptions): Plan {
   let kept = 0;
   for (let frame = 0; frame < frames; frame++) if (isKept(frame)) kept++;
   return {
-    ...{ frames, inRam, isKept, notes, kept },
+    ...{ frames, inRam, isKept, notes, kept, packed: new Map() },
     subBlocks: Math.ceil((SUB_HEADER + size) / PAGE),
     bitmapBlocks: 2 * Math.ceil(frames / 8 / PAGE),
   };
@@ -92,7 +97,7 @@ function headers(source: VmcoreSource, options: KdumpWriteOptions, plan: Plan): 
   view.setInt32(432, plan.subBlocks, true);
   view.setUint32(436, plan.bitmapBlocks, true);
   view.setUint32(440, plan.frames, true);
-  view.setUint32(456 + 4, source.notes.length - 1, true); // nr_cpus
+  view.setUint32(456 + 4, source.notes.filter(isPrstatus).length, true); // nr_cpus
   view.setBigUint64(PAGE, BigInt.asUintN(64, options.physBase), true);
   view.setInt32(PAGE + 8, options.dumpLevel, true);
   const notes = PAGE + SUB_HEADER;
@@ -127,11 +132,23 @@ interface PackedPage {
   readonly again: boolean;
 }
 
-function* packedPages(source: VmcoreSource, options: KdumpWriteOptions, plan: Plan): Generator<PackedPage> {
+function* packedPages(
+  source: VmcoreSource,
+  options: KdumpWriteOptions,
+  plan: Plan,
+  kept: number,
+): Generator<PackedPage> {
   let zero: PackedPage | undefined;
+  let room = kept;
   for (let frame = 0; frame < plan.frames; frame++) {
     if (!plan.isKept(frame)) continue;
     checkAborted(options.signal);
+    const before = plan.packed.get(frame);
+    if (before !== undefined) {
+      plan.packed.delete(frame);
+      yield before;
+      continue;
+    }
     const page = source.readPhysical(BigInt(frame * PAGE), PAGE);
     const empty = isZero(page);
     if (empty && zero !== undefined) {
@@ -143,6 +160,10 @@ function* packedPages(source: VmcoreSource, options: KdumpWriteOptions, plan: Pl
     const flags = smaller ? COMPRESSION_FLAGS[options.compression] : 0;
     const result = { bytes: smaller ? packed : page, flags, zero: empty, again: false };
     if (empty) zero = { ...result, again: true };
+    else if (smaller && room > 0) {
+      room -= packed.length;
+      plan.packed.set(frame, result);
+    }
     yield result;
   }
 }
@@ -155,7 +176,7 @@ function* describePages(
 ): Generator<Uint8Array> {
   let at = data;
   let zeroAt = 0;
-  for (const page of packedPages(source, options, plan)) {
+  for (const page of packedPages(source, options, plan, KEPT_PACKED)) {
     const descriptor = new Uint8Array(DESCRIPTOR);
     const view = viewOf(descriptor);
     view.setBigUint64(0, BigInt(page.again ? zeroAt : at), true);
@@ -170,7 +191,7 @@ function* describePages(
 }
 
 function* pageBytes(source: VmcoreSource, options: KdumpWriteOptions, plan: Plan): Generator<Uint8Array> {
-  for (const page of packedPages(source, options, plan)) if (!page.again) yield page.bytes;
+  for (const page of packedPages(source, options, plan, 0)) if (!page.again) yield page.bytes;
 }
 
 /** Small pieces put together to ones of up to 1 MiB. */

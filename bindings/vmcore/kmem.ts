@@ -3,6 +3,7 @@
  * in struct page until 5.16, in struct slab since. Counts as crash makes them: objects of full and partial slabs
  * less those on free lists.
  */
+import { sizeOf } from "../symbols/types.ts";
 import type { Program } from "./program.ts";
 import type { Value } from "./value.ts";
 
@@ -14,6 +15,9 @@ export interface MemoryUse {
   readonly bufferPages: number;
   readonly cachedPages: number;
   readonly slabPages: number;
+  /** Those of hugetlbfs, in pages of 4 KiB. */
+  readonly hugePages: number;
+  readonly freeHugePages: number;
 }
 
 /** A slab cache (crash's `kmem -s`). */
@@ -33,6 +37,7 @@ const PAGE_KIB = 4;
 const ORDER_SHIFT = 16;
 const LIST_LIMIT = 1 << 20;
 const NODES_LIMIT = 64;
+const HSTATES_LIMIT = 8;
 
 /** What `kmem -i` shows. */
 export async function memoryUse(program: Program): Promise<MemoryUse> {
@@ -57,7 +62,24 @@ export async function memoryUse(program: Program): Promise<MemoryUse> {
     bufferPages: buffers,
     cachedPages: Math.max(0, file - buffers),
     slabPages: slab,
+    ...(await hugePages(program)),
   };
+}
+
+/** Linux mm/hugetlb.c: a hstate for each size of page. */
+async function hugePages(program: Program): Promise<{ hugePages: number; freeHugePages: number }> {
+  const address = program.symbols.address("hstates");
+  const type = program.findType("struct hstate");
+  let [all, free] = [0, 0];
+  if (address === undefined || type === undefined) return { hugePages: all, freeHugePages: free };
+  const count = Number(BigInt.asUintN(32, (await program.word("hugetlb_max_hstate")) ?? 0n));
+  for (let index = 0; index < Math.min(count, HSTATES_LIMIT); index++) {
+    const state = program.value(type, address + BigInt(index * sizeOf(type)));
+    const factor = 2 ** (await state.member("order").number());
+    all += (await state.member("nr_huge_pages").number()) * factor;
+    free += (await state.member("free_huge_pages").number()) * factor;
+  }
+  return { hugePages: all, freeHugePages: free };
 }
 
 /** Pages of all nodes: those that they span (crash takes its percentages of these), or those that there are. */

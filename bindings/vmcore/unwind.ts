@@ -17,8 +17,10 @@ import type { Task } from "./tasks.ts";
  */
 const LAST_STEPS: ReadonlySet<string> = new Set([
   ...["machine_kexec", "relocate_kernel", "__crash_kexec", "crash_kexec", "panic", "vpanic"],
-  ...["crash_nmi_callback", "nmi_shootdown_cpus", "stop_this_cpu"],
+  ...["crash_nmi_callback", "stop_this_cpu"],
 ]);
+/** These come back to the last steps: only where none of those is left is the kernel in them. */
+const PASSED_STEPS: ReadonlySet<string> = new Set(["crash_save_cpu", "nmi_shootdown_cpus"]);
 const FRAMES_LIMIT = 512;
 const KERNEL_IMAGE = 0xffffffff80000000n;
 /** A function among the last steps has no larger frame. */
@@ -163,12 +165,16 @@ class Unwinder {
       const bytes = await this.#program.memory.tryRead(stack.low, Number(stack.high - stack.low));
       if (bytes === undefined) continue;
       const view = viewOf(bytes);
+      let passed: bigint | undefined;
       for (let at = 0; at + 8 <= bytes.length; at += 8) {
         const value = view.getBigUint64(at, true);
         // A saved RIP lies there too, with the registers that were saved.
         if (value < KERNEL_IMAGE || value === saved?.rip) continue;
         if (this.isLastStep(value - 1n)) return stack.low + BigInt(at);
+        const name = this.#program.symbols.at(value - 1n)?.name ?? "";
+        if (PASSED_STEPS.has(name)) passed ??= stack.low + BigInt(at);
       }
+      if (passed !== undefined) return passed;
     }
     return undefined;
   }

@@ -220,6 +220,8 @@ static noinline void machine_crash_shutdown(struct pt_regs *regs)
 	local_irq_disable();
 	nmi_shootdown_cpus();
 	crash_save_cpu(regs, smp_processor_id());
+	if (in_nmi())
+		crash_settle_nmi_stack();
 }
 
 /* Leaves the registers where dumps find them and goes to the crash kernel, if there is one. */
@@ -232,10 +234,11 @@ noinline void __crash_kexec(struct pt_regs *regs)
 	crash_setup_regs(&fixed_regs, regs);
 	crashing_cpu = smp_processor_id();
 	machine_crash_shutdown(&fixed_regs);
-	if (!kexec_crash_image)
-		return;
-	crash_save_vmcoreinfo();
-	machine_kexec(kexec_crash_image);
+	/* Ahead of the return in the code too: crash sizes a frame by the instructions before the call. */
+	if (likely(kexec_crash_image)) {
+		crash_save_vmcoreinfo();
+		machine_kexec(kexec_crash_image);
+	}
 }
 
 /* From an oops that will be a panic: no other CPU may get there first. */

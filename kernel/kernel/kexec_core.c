@@ -352,4 +352,5 @@ int kernel_kexec(void)
 		return -EINVAL;
 	pr_emerg("kexec_core: Starting new kernel\n");
 	machine_kexec(kexec_image);
+	return 0;
 }

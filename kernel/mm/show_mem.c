@@ -5,7 +5,6 @@
 #include <linux/sched.h>
 
 extern struct pglist_data *node_data[1];
-extern atomic_long_t _totalram_pages;
 
 /* `0xcc0(GFP_KERNEL)`, or the flags by name. */
 const char *format_gfp(char *buf, size_t size, gfp_t gfp)
@@ -43,13 +42,7 @@ unsigned long nr_anon_pages(void)
 unsigned long nr_slab_pages(void);
 unsigned long nr_slab_pages(void)
 {
-	extern struct list_head slab_caches;
-	struct kmem_cache *s;
-	unsigned long pages = 0;
-
-	list_for_each_entry(s, &slab_caches, list)
-		pages += s->node[0]->nr_slabs.counter << (s->oo.x >> 16);
-	return pages;
+	return vm_node_stat[NR_SLAB_RECLAIMABLE_B].counter + vm_node_stat[NR_SLAB_UNRECLAIMABLE_B].counter;
 }
 
 noinline void show_mem(void)

@@ -91,6 +91,7 @@ static bool new_slab(struct kmem_cache *s, gfp_t gfp)
 	c->page = page;
 	s->node[0]->nr_slabs.counter++;
 	s->node[0]->total_objects.counter += objects;
+	mod_node_page_state(NR_SLAB_UNRECLAIMABLE_B, 1 << order);
 	return true;
 }
 
@@ -227,6 +228,7 @@ static noinline void *kmalloc_large(size_t size, gfp_t gfp)
 	page = alloc_pages(gfp | __GFP_COMP, order);
 	if (!page)
 		return NULL;
+	mod_node_page_state(NR_SLAB_UNRECLAIMABLE_B, 1L << order);
 	return kasan_kmalloc_large(page_address(page), size);
 }
 
@@ -263,6 +265,7 @@ static inline __attribute__((always_inline)) void do_kfree(const void *p, unsign
 			slab_free(page->slab_cache, page, kasan_reset_tag(p), addr);
 	} else if (!WARN_ON_ONCE(!PageCompound(page))) {
 		kasan_kfree_large((void *)p, addr);
+		mod_node_page_state(NR_SLAB_UNRECLAIMABLE_B, -(1L << compound_order(page)));
 		__free_pages(page, compound_order(page));
 	}
 }
@@ -368,6 +371,7 @@ static void free_slab(struct kmem_cache *s, struct page *page)
 {
 	s->node[0]->nr_slabs.counter--;
 	s->node[0]->total_objects.counter -= page->objects;
+	mod_node_page_state(NR_SLAB_UNRECLAIMABLE_B, -(1L << (s->oo.x >> 16)));
 	page->flags &= ~(1UL << PG_slab);
 	for (unsigned int i = 0; i < 1u << (s->oo.x >> 16); i++)
 		page[i].slab_cache = NULL;

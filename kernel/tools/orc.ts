@@ -77,7 +77,8 @@ function entryOf(row: Row): OrcEntry {
   } else if (back.offset !== -8) throw new Error(`${where}: return address at CFA${back.offset}`);
   let bpRegister = UNDEFINED;
   let bpOffset = 0;
-  if (type !== TYPE_REGS && bp && bp.kind !== "same") {
+  // Of a whole struct pt_regs Linux leaves it out; drgn then goes on with the RBP of the handler.
+  if (bp && bp.kind !== "same") {
     if (bp.kind !== "offset") throw new Error(`${where}: rule for rbp is not known`);
     bpRegister = PREVIOUS_SP;
     bpOffset = bp.offset - base;

@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadDisassembler } from "../../bindings/symbols/disassemble.ts";
-import { SymbolTable } from "../../bindings/symbols/index.ts";
+import { decodeStacktrace, findFunctionPlaces, SymbolTable } from "../../bindings/symbols/index.ts";
 import { GUEST, VMLINUX } from "../machine/crashed.ts";
 import { readBytes } from "./program.ts";
 
@@ -67,6 +67,83 @@ describe("addr2line agrees", () => {
     expect(ours(symbols, addresses, base)).toBe(addr2line(file, addresses, ["-j", ".text"]));
   });
 });
+
+/** `function+offset` of addresses, where the name means one place only, as it does for scripts/faddr2line. */
+function placesOf(symbols: SymbolTable, addresses: readonly bigint[], base: bigint): Place[] {
+  return addresses.flatMap((address) => {
+    const name = symbols.lookup(base + address);
+    if (name === undefined) return [];
+    const { matches } = findFunctionPlaces(symbols, name.name, name.offset);
+    const [match] = matches;
+    return match === undefined || matches.length > 1 || match.address !== base + address
+      ? []
+      : [{ ...match, address }];
+  });
+}
+type Place = ReturnType<typeof findFunctionPlaces>["matches"][number];
+
+/** Functions and lines by binutils, for each address; the folder that the guest was built in is left out. */
+function linesOf(file: string, addresses: readonly bigint[], section: readonly string[]): string[][] {
+  const blocks = addr2line(file, addresses, section)
+    .split(/^0x[0-9a-f]+\n/m)
+    .slice(1);
+  return blocks.map((block) =>
+    block
+      .trimEnd()
+      .replace(/^\/kernel\//gm, "")
+      .split("\n"),
+  );
+}
+
+describe.each([["vmlinux", VMLINUX], ...MODULES.map((name) => [name, join(GUEST, "modules", name)])])(
+  "by name, in %s",
+  (name, file) => {
+    const vmlinux = SymbolTable.fromElf(readBytes(VMLINUX));
+    const symbols = name === "vmlinux" ? vmlinux : SymbolTable.fromElf(readBytes(file));
+    const text = symbols.elf.section(".text");
+    const base = name === "vmlinux" ? 0n : BigInt(text?.index ?? 0) << 32n;
+    const start = name === "vmlinux" ? (text?.address ?? 0n) : 0n;
+    const section = name === "vmlinux" ? [] : ["-j", ".text"];
+    const random = randomNumbers(SEED + 1, text?.size ?? 0, COUNT).map((offset) => start + BigInt(offset));
+    const places = placesOf(symbols, inFunctions(symbols, random, base), base);
+
+    test("faddr2line has the functions and lines of the address", () => {
+      const theirs = linesOf(
+        file,
+        places.map(({ address }) => address),
+        section,
+      );
+      const found = places.map(({ frames }) =>
+        frames.flatMap((frame) => [
+          frame.function,
+          `${frame.file.replace(/^\/kernel\//, "")}:${frame.line || "?"}`,
+        ]),
+      );
+      expect(places.length).toBeGreaterThan(name === "vmlinux" ? COUNT * 0.6 : 5);
+      expect(found).toEqual(theirs);
+    });
+
+    test("a decoded trace has the lines of the byte before a return address, inlined ones first", () => {
+      const calls = places.filter(({ offset }) => offset > 0);
+      const theirs = linesOf(
+        file,
+        calls.map(({ address }) => address - 1n),
+        section,
+      );
+      const tag = name === "vmlinux" ? "" : ` [${name.replace(".ko", "")}]`;
+      const log = calls.map(
+        ({ symbol, offset, size }) => ` ${symbol}+0x${offset.toString(16)}/0x${size.toString(16)}${tag}`,
+      );
+      const modules = new Map(name === "vmlinux" ? [] : [[name.replace(".ko", ""), symbols]]);
+      const expected = theirs.map((lines, index) => {
+        const module = tag === "" ? "" : ` ${name.replace(".ko", "")}`;
+        const shown = lines.filter((_, at) => at % 2 === 1).map((line) => line.replace(/:\?$/, ":0"));
+        return ` ${calls[index]?.symbol} (${shown.join(" ")})${module}`;
+      });
+      expect(decodeStacktrace(log.join("\n"), { vmlinux, modules }).split("\n")).toEqual(expected);
+    });
+  },
+);
 
 test("objdump -d has the same instructions at 1,000 random places", async () => {
   const symbols = SymbolTable.fromElf(readBytes(VMLINUX));

@@ -1,7 +1,11 @@
-/** The short form of fuzz.ts. */
+/** The short form of `crashlab fuzz files`. */
 import { expect, test } from "vitest";
-import { fuzz, makeInputs } from "./fuzz.ts";
+import { fuzzFiles } from "../../bindings/fuzz/files.ts";
 
-test("200 damaged vmcores and kernels end in results or typed errors", async () => {
-  expect(await fuzz(await makeInputs(), 1, 200)).toBeGreaterThan(10);
-}, 120_000);
+test("300 damaged dumps, kernels, modules and logs end in results or typed errors", async () => {
+  const { failures, read, errors } = await fuzzFiles({ seed: 1, files: 300 });
+  expect(failures).toEqual([]);
+  const refused = Object.values(errors).reduce((sum, count) => sum + count, 0);
+  expect(read + refused).toBe(300);
+  expect(Math.min(read, refused)).toBeGreaterThan(30);
+}, 180_000);

@@ -175,9 +175,15 @@ export const kmem: Command = {
       return { text: [head, ...lines].join("\n"), data: caches };
     }
     const use = await memoryUse(program);
-    const row = (name: string, pages: number, percent: boolean): string => {
+    const row = (
+      name: string,
+      pages: number,
+      percent: boolean,
+      of = "TOTAL MEM",
+      all = use.totalPages,
+    ): string => {
       const share = percent
-        ? `${String(Math.floor((pages * 100) / Math.max(1, use.totalPages))).padStart(3)}% of TOTAL MEM`
+        ? `${String(Math.floor((pages * 100) / Math.max(1, all))).padStart(3)}% of ${of}`
         : "----".padStart(11);
       return `${name.padStart(13)}  ${String(pages).padStart(7)}  ${bytesText(pages * 4096).padStart(11)}  ${share}`;
     };
@@ -191,6 +197,9 @@ export const kmem: Command = {
       row("BUFFERS", use.bufferPages, true),
       row("CACHED", use.cachedPages, true),
       row("SLAB", use.slabPages, true),
+      "",
+      row("TOTAL HUGE", use.hugePages, false),
+      row("HUGE FREE", use.freeHugePages, true, "TOTAL HUGE", use.hugePages),
     ];
     return { text: lines.join("\n"), data: { ...use, usedPages: used, pageSize: 4096 } };
   },

@@ -80,40 +80,47 @@ async function sourcesOf(context: Context, frame: StackFrame): Promise<readonly 
   return file === undefined || start === undefined ? [] : file.frames(start + BigInt(symbol.offset) - back);
 }
 
+type CallFrame = Extract<StackFrame, { kind: "call" }>;
+
+/** As crash prints them: back on the stack where an exception hit, the function that it hit has a line of its own. */
 function frameLines(
   frames: readonly StackFrame[],
   sources: readonly (readonly SourceFrame[])[],
   options: TraceOptions,
 ): string[] {
   let number = 0;
+  const callLine = (stack: bigint, { address, symbol }: Pick<CallFrame, "address" | "symbol">): string => {
+    const offset = options.offsets ? `+${symbol?.offset ?? 0}` : "";
+    const name = symbol === undefined ? "(unknown)" : `${symbol.name}${offset}`;
+    const module = symbol?.module === undefined ? "" : ` [${symbol.module}]`;
+    return `${`#${number++}`.padStart(3)} [${hex16(stack)}] ${name} at ${hex16(address)}${module}`;
+  };
   return frames.flatMap((frame, index) => {
     const source = sources[index]?.[0];
     const line = source === undefined ? [] : [`    ${source.file}: ${source.line}`];
     switch (frame.kind) {
-      case "call": {
-        const { symbol } = frame;
-        const offset = options.offsets ? `+${symbol?.offset ?? 0}` : "";
-        const name = symbol === undefined ? "(unknown)" : `${symbol.name}${offset}`;
-        const module = symbol?.module === undefined ? "" : ` [${symbol.module}]`;
-        const head = `#${number++}`.padStart(3);
-        return [`${head} [${hex16(frame.stack)}] ${name} at ${hex16(frame.address)}${module}`, ...line];
-      }
+      case "call":
+        return [callLine(frame.stack, frame), ...line];
       case "exception": {
         const { symbol } = frame;
         const place = symbol === undefined ? "unknown or invalid address" : `${symbol.name}+${symbol.offset}`;
-        return [`    [exception RIP: ${place}]`, ...registerLines(frame.registers), ...line];
+        // Registers from the dump's notes, not from an exception's frame, have no ORIG_RAX.
+        return [`    [exception RIP: ${place}]`, ...registerLines(frame.registers, index > 0), ...line];
       }
       case "user":
         return registerLines(frame.registers);
-      case "stack":
-        return [`--- <${frame.name} stack> ---`];
+      case "stack": {
+        const hit = frames[index - 1];
+        const resumed = hit?.kind !== "exception" ? [] : [callLine(hit.registers.rsp, hit)];
+        return [`--- <${frame.name} stack> ---`, ...resumed];
+      }
       default:
         return frame satisfies never;
     }
   });
 }
 
-function registerLines(r: SavedRegisters): string[] {
+function registerLines(r: SavedRegisters, original = true): string[] {
   const row = (...pairs: readonly (readonly [string, bigint])[]): string =>
     `    ${pairs.map(([name, value]) => `${name.padStart(3)}: ${hex16(value)}`).join("  ")}`;
   const small = (value: bigint, digits: number): string => value.toString(16).padStart(digits, "0");
@@ -124,7 +131,7 @@ function registerLines(r: SavedRegisters): string[] {
     row(["RBP", r.rbp], ["R8", r.r8], ["R9", r.r9]),
     row(["R10", r.r10], ["R11", r.r11], ["R12", r.r12]),
     row(["R13", r.r13], ["R14", r.r14], ["R15", r.r15]),
-    `    ORIG_RAX: ${hex16(r.orig_rax)}  CS: ${small(r.cs, 4)}  SS: ${small(r.ss, 4)}`,
+    `    ${original ? `ORIG_RAX: ${hex16(r.orig_rax)}  ` : ""}CS: ${small(r.cs, 4)}  SS: ${small(r.ss, 4)}`,
   ];
 }
 
@@ -203,16 +210,15 @@ export const vm: Command = {
       const space = await addressSpaceOf(context.program, each);
       const mm = space?.mm ?? 0n;
       const pgd = space?.pgd ?? 0n;
-      const sizes = [
-        `${space?.residentSize ?? 0}k`.padStart(6),
-        `${space?.virtualSize ?? 0}k`.padStart(10),
-      ].join("");
+      const sizes = [space?.residentSize ?? 0, space?.virtualSize ?? 0].map((size, index) =>
+        `${size}k`.padStart(index === 0 ? 6 : 10),
+      );
       const lines = [
         taskHeader(each),
         "       MM               PGD          RSS    TOTAL_VM",
         space === undefined
-          ? `       0                 0        ${sizes}`
-          : `${hex16(mm)}  ${hex16(pgd)}${sizes}`,
+          ? "       0                 0            0k       0k"
+          : `${hex16(mm)}  ${hex16(pgd)}${sizes.join("")}`,
       ];
       if (space !== undefined) lines.push("      VMA           START       END     FLAGS FILE");
       for (const area of space?.areas ?? []) {

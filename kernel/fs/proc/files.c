@@ -5,7 +5,6 @@
 #include <linux/smp.h>
 
 extern unsigned long irq_counts[16], total_forks;
-extern atomic_long_t _totalram_pages;
 unsigned long nr_anon_pages(void);
 unsigned long nr_slab_pages(void);
 

@@ -58,7 +58,7 @@ int kexec_install(struct kimage **slot, struct kimage *image, bool from_user);
 int kernel_kexec(void);
 
 int machine_kexec_prepare(struct kimage *image);
-void machine_kexec(struct kimage *image) __noreturn;
+void machine_kexec(struct kimage *image); /* does not return; callers must not be compiled as if they knew */
 
 #define KEXEC_MAX_SHA_REGIONS 15
 struct kexec_sha_region { u64 start, len; };

@@ -49,7 +49,13 @@ static inline unsigned int compound_order(struct page *page)
 
 extern unsigned long phys_base; /* how far from its link address the image lies */
 extern void *high_memory;
-extern atomic_long_t _totalram_pages;
+extern atomic_long_t _totalram_pages, vm_node_stat[NR_VM_NODE_STAT_ITEMS];
+
+/* Pages, also of the items that Linux counts in bytes (NR_SLAB_*_B). */
+static inline void mod_node_page_state(enum node_stat_item item, long pages)
+{
+	__atomic_fetch_add(&vm_node_stat[item].counter, pages, __ATOMIC_RELAXED);
+}
 extern unsigned long max_pfn, max_low_pfn, min_low_pfn;
 
 void mm_init(unsigned long initrd_start, unsigned long initrd_end);

@@ -33,6 +33,7 @@ void arch_send_call_function_ipi_mask(unsigned long mask);
 void smp_send_stop(void);
 /* The others stop and leave their registers for the dump. */
 void nmi_shootdown_cpus(void);
+void crash_settle_nmi_stack(void);
 void crash_smp_send_stop(void);
 /* Whether an NMI means that this CPU stops; then it does not return. */
 bool stop_nmi(struct pt_regs *regs);

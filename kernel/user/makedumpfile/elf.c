@@ -1,6 +1,8 @@
 /* The ELF form: the notes as they are, and a PT_LOAD for each run of pages that is kept. */
 #include "makedumpfile.h"
 
+#define PAGES_TO_SKIP 256	/* a shorter gap is not worth another program header */
+
 /*
  * Calls `use` for each run of kept pages of each piece of memory, and what is left out behind it (it reads as
  * zeroes); gives the number of runs.
@@ -16,10 +18,13 @@ static int each_run(struct vmcore *v, const u8 *bitmap, void (*use)(void *data, 
 		if (p->p_type != PT_LOAD)
 			continue;
 		while (at < size) {
-			for (start = at; at < size && test_bit(bitmap, (p->p_paddr + at) / PAGE); at += PAGE)
-				;
-			for (end = at; at < size && !test_bit(bitmap, (p->p_paddr + at) / PAGE); at += PAGE)
-				;
+			start = at;
+			do {
+				for (; at < size && test_bit(bitmap, (p->p_paddr + at) / PAGE); at += PAGE)
+					;
+				for (end = at; at < size && !test_bit(bitmap, (p->p_paddr + at) / PAGE); at += PAGE)
+					;
+			} while (at < size && at - end < PAGES_TO_SKIP * PAGE);
 			n++;
 			if (use)
 				use(data, p, start, end - start, at - start);

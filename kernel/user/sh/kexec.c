@@ -2,9 +2,9 @@
  * kexec(8): another kernel for a crash (-p), for the next start (-l), now (-e), none (-u). The kernel does the work
  * (kexec_file_load); with -c this program prepares the segments itself and gives them to kexec_load.
  */
+#include <elf.h>
 #include "sh.h"
 
-#define PAGE 4096UL
 #define KEXEC_FILE_UNLOAD 1
 #define KEXEC_FILE_ON_CRASH 2
 #define KEXEC_FILE_NO_INITRAMFS 4
@@ -13,8 +13,6 @@
 #define PARAMS_AT 0x90000UL	/* boot_params, command line and the way in: low memory, which kernels leave alone */
 #define INITRD_AT 0x4000000UL
 
-struct elf64_hdr { u8 e_ident[16]; u16 e_type, e_machine; u32 e_version; u64 e_entry, e_phoff, e_shoff; u32 e_flags; u16 e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx; };
-struct elf64_phdr { u32 p_type, p_flags; u64 p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align; };
 struct kexec_segment { const void *buf; size_t bufsz; u64 mem; size_t memsz; };
 struct file { char *bytes; size_t size; };
 struct e820_entry { u64 addr, size; u32 type; } __attribute__((packed));

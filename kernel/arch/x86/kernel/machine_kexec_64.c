@@ -3,6 +3,7 @@
  * as it lies (and this kernel, for the last steps here), then the code of relocate_kernel_64.S with its stack.
  * Mirrors Linux arch/x86/kernel/machine_kexec_64.c.
  */
+#include <asm/apic.h>
 #include <asm/processor.h>
 #include <linux/kasan.h>
 #include <linux/kexec.h>
@@ -39,6 +40,7 @@ noinline void machine_kexec(struct kimage *image)
 	void (*relocate)(kimage_entry_t head, unsigned long stack, unsigned long start) = (void *)code;
 
 	local_irq_disable();
+	setup_nmi_clock(false);
 	kasan_stop_cpu(); /* the next kernel has no shadow yet */
 	write_cr4(read_cr4() & ~0x20000UL); /* PCIDE first: CR3 loads mean what they say */
 	write_cr3(image->control_pages);

@@ -22,14 +22,19 @@ void stop_this_cpu(void)
 		__asm__ volatile("hlt");
 }
 
+/* Dump tools find the NMI stack by where it begins; entry_64.S has it lower while an NMI is handled. No NMI comes any more. */
+void crash_settle_nmi_stack(void)
+{
+	this_cpu_ptr(&cpu_tss_rw)->x86_tss.ist[ESTACK_NMI] = (u64)this_cpu_read(cea_exception_stacks)->DB_stack_guard;
+}
+
 static noinline void crash_nmi_callback(struct pt_regs *regs)
 {
 	int cpu = smp_processor_id();
 
 	local_irq_disable();
 	crash_save_cpu(regs, cpu);
-	/* No NMI comes any more; dump tools find the NMI stack by where it begins (entry_64.S has it lower meanwhile). */
-	this_cpu_ptr(&cpu_tss_rw)->x86_tss.ist[ESTACK_NMI] += PAGE_SIZE;
+	crash_settle_nmi_stack();
 	__atomic_fetch_and(&waiting_for_crash_ipi, ~(1UL << cpu), __ATOMIC_RELEASE);
 	for (;;) /* still online: the dump shows what it was doing */
 		__asm__ volatile("hlt");
