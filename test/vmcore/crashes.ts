@@ -22,7 +22,7 @@ export interface CrashRow {
   /** Functions of drgn's trace of it, which begins at the registers that were saved; module code has no name there. */
   readonly drgn: string;
   /** RIP of its registers in the notes, by gdb. */
-  readonly rip: RegExp;
+  readonly rip: RegExp | { readonly [way in Way]: RegExp };
   /** Nobody panicked: the other CPUs are where the host found them. */
   readonly live?: (way: Way) => boolean;
 }
@@ -98,7 +98,7 @@ export const CRASHES: readonly CrashRow[] = [
       "crash-kernel": `${JUMP} panic nmi_panic watchdog_overflow_callback watchdog_nmi ${NMI} !lab_irqoff_loop | lab_irqoff_loop ${WRITE}`,
     },
     drgn: SYS_WRITE,
-    rip: /in \?\? \(\)/,
+    rip: { host: /in \?\? \(\)/, "crash-kernel": /<panic\+|<__crash_kexec\+|in \?\? \(\)/ },
     live: (way) => way === "host",
   },
   {
