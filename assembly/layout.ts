@@ -159,6 +159,8 @@ export const HOOK_INSTRUCTION: u32 = 1;
 export const HOOK_BRANCH: u32 = 2;
 
 export const SHADOW_NONE: u32 = 0x16000; // 512 bytes of 0xff
+export const SHADOW_PAGES: u32 = 0x17000; // for each CPU 32 x 16 bytes: a page of the shadow, bit 0 set; its physical page
+export const SHADOW_PAGES_SIZE: u32 = 512;
 
 export const PARKED: u32 = 0x18000;
 export const DEVICES: u32 = 0x20000;

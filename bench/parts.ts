@@ -2,7 +2,7 @@
 import { coreSize } from "./facts.ts";
 import { runCrashes } from "./suites/crashes.ts";
 import { runDump } from "./suites/dump.ts";
-import { runKasan } from "./suites/kasan.ts";
+import { kasanLines, runKasan } from "./suites/kasan.ts";
 import { runKfence } from "./suites/kfence.ts";
 import { type ProgramsResult, runPrograms } from "./suites/programs.ts";
 import { runStart } from "./suites/start.ts";
@@ -132,15 +132,12 @@ export const PARTS: readonly Part[] = [
   },
   {
     name: "kasan",
-    what: "memory, instructions and CPU time that KASAN costs",
+    what: "memory, instructions and CPU time that KASAN costs, by each way to check",
     async measure({ quick }) {
       const result = await runKasan(quick);
       return {
         result,
-        lines: [
-          `KASAN: ${number(result.memoryOverhead * 100, 1)} % of memory, ${number(result.instructionsRatio, 3)} of the ` +
-            `instructions, ${number(result.cpuRatio, 2)} of the CPU time`,
-        ],
+        lines: kasanLines(result),
       };
     },
   },

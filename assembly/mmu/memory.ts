@@ -62,7 +62,7 @@ import {
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
-import { isShadow, mayAccess, shadowOf } from "../shadow/check";
+import { forgetShadowPages, isShadow, mayAccess, shadowOf } from "../shadow/check";
 import { FRAME_CODE, FRAME_DIRTY, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
 import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkLarge, walkWritable } from "./walk";
 
@@ -468,7 +468,7 @@ function translate(page: u64, address: u64, kind: u32, system: u32 = 0): u64 {
   if (walkLarge) noteLarge(address);
   const cached = CACHED | (walkGlobal ? CACHED_GLOBAL : 0) | (walkWritable ? CACHED_WRITABLE : 0);
   store<u64>(e, (physical & ~0xfff) | cached, 24);
-  store<u64>(e, page);
+  store<u64>(e, page ^ 0x1000);
   noteFilled(e);
   bind(page, physical);
   return physical;
@@ -479,8 +479,10 @@ function bind(page: u64, physical: u64): void {
   const e = entryOf(page);
   const known = load<u64>(e, 24);
   if ((known & CACHED) == 0 || (load<u64>(e) & ~0x1000) != (page & ~0x1000)) return;
-  store<u32>(e, frameOf(physical), 16);
-  store<u32>(e, shadowOf(page), 20);
+  if (load<u64>(e) != page) {
+    store<u32>(e, frameOf(physical), 16);
+    store<u32>(e, shadowOf(page), 20);
+  }
   const flags = frameFlags(physical);
   const isPlain = (flags & FRAME_CODE) == 0 && (flags & FRAME_DIRTY) != 0;
   store<u64>(e, page);
@@ -564,6 +566,7 @@ function emptyEntries(cpu: u32, keepGlobal: bool): void {
   }
   store<u32>(journal, kept);
   memory.fill(fetchTlbOf(cpu), 0xff, FETCH_TLB_SIZE);
+  forgetShadowPages(cpu);
   forgetJumps();
 }
 

@@ -26,6 +26,7 @@
 import { raise, raisePageFault, SC } from "../cpu/exceptions";
 import { is64, rip, TLB_USER } from "../cpu/state";
 import {
+  ACTIVE,
   CPL,
   SHADOW_ADDRESS,
   SHADOW_EXEMPT_END,
@@ -33,6 +34,8 @@ import {
   SHADOW_NONE,
   SHADOW_OFFSET,
   SHADOW_ON,
+  SHADOW_PAGES,
+  SHADOW_PAGES_SIZE,
   SHADOW_RECORDED,
   SHADOW_SIZE,
   SHADOW_SKIP,
@@ -71,10 +74,24 @@ export function isShadow(address: u64): bool {
   );
 }
 
-/** Host address of a shadow byte, 0 when it is not mapped. */
+/** Host address of a shadow byte, 0 when it is not mapped. Where its page lies is kept until the TLB is flushed. */
 function hostOf(address: u64): u32 {
-  const physical = peek(shadowAddress(address));
-  return physical == INVALID || !isRam(physical) ? 0 : frameOf(physical) + (<u32>physical & 0xfff);
+  const shadow = shadowAddress(address);
+  const known = SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 31) << 4);
+  const tag = (shadow & ~0xfff) | 1;
+  if (load<u64>(known) != tag) {
+    const physical = peek(shadow);
+    if (physical == INVALID) return 0;
+    store<u64>(known, tag);
+    store<u64>(known, physical, 8);
+  }
+  const physical = load<u64>(known, 8);
+  return isRam(physical) ? frameOf(physical) + (<u32>shadow & 0xfff) : 0;
+}
+
+/** A CPU's translations are forgotten: those of the shadow too. */
+export function forgetShadowPages(cpu: u32): void {
+  memory.fill(SHADOW_PAGES + cpu * SHADOW_PAGES_SIZE, 0, SHADOW_PAGES_SIZE);
 }
 
 /**

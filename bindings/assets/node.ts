@@ -10,9 +10,17 @@ export function loadCore(): Promise<Uint8Array<ArrayBuffer>> {
   return load("core.wasm");
 }
 
-/** A part of the embedded guest: "vmlinux", "initramfs.cpio", "modules/mydriver.ko". */
-export function loadGuest(name: string): Promise<Uint8Array<ArrayBuffer>> {
-  return load(`guest/${name}`);
+/** A part of the embedded guest, or of an instrumented build of it: "vmlinux", "initramfs.cpio", "modules/mydriver.ko". */
+export function loadGuest(name: string, build?: string): Promise<Uint8Array<ArrayBuffer>> {
+  return load(`guest${build === undefined ? "" : `-${build}`}/${name}`);
+}
+
+/** What makes a part that is not there. */
+function advice(path: string): string {
+  if (path === "core.wasm") return "run: npm run build:core";
+  const [, build] = /^guest-(\w+)\//.exec(path) ?? [];
+  if (build === undefined) return "run: npm run build:guest";
+  return `instrumented kernels are not in the npm package; in crashlab's sources run: npm run build:guest -- --kasan=${build}`;
 }
 
 const load = once(async (path) => {
@@ -20,8 +28,7 @@ const load = once(async (path) => {
   try {
     return new Uint8Array(await readFile(url));
   } catch (cause) {
-    const command = `npm run build:${path === "core.wasm" ? "core" : "guest"}`;
-    throw new CrashlabError("missing-asset", `expected ${url.pathname}, found nothing; run: ${command}`, {
+    throw new CrashlabError("missing-asset", `expected ${url.pathname}, found nothing; ${advice(path)}`, {
       cause,
     });
   }

@@ -19,9 +19,9 @@ export function loadCore(): Promise<Uint8Array<ArrayBuffer>> {
   return load("core.wasm");
 }
 
-/** A part of the embedded guest: "vmlinux", "initramfs.cpio", "modules/mydriver.ko". */
-export function loadGuest(name: string): Promise<Uint8Array<ArrayBuffer>> {
-  return load(name);
+/** A part of the embedded guest: "vmlinux", "initramfs.cpio", "modules/mydriver.ko". There are no instrumented builds. */
+export function loadGuest(name: string, build?: string): Promise<Uint8Array<ArrayBuffer>> {
+  return load(build === undefined ? name : `guest-${build}/${name}`);
 }
 
 const load = once(async (name) => {

@@ -6,8 +6,12 @@ import { CrashlabError } from "../error.ts";
  * - `mode`: "generic", one shadow byte for 8 bytes; "hw-tags" and "sw-tags", pointers and each 16 bytes of memory have
  *   a tag, of 4 and of 8 bits, and an access through a pointer with another tag is bad.
  * - `check`: who looks at the shadow before an access. "core" (the default): the emulated processor, for a kernel
- *   without instrumentation. "compiler": the kernel itself, in generic mode; `kernel` and `initrd` have to be of such a
- *   build (`npm run build:guest -- --kasan=outline`). "none": nobody; the allocators keep the shadow and report bad frees.
+ *   without instrumentation. "compiler": the kernel itself, in generic mode. "none": nobody; the allocators keep the
+ *   shadow and report bad frees.
+ * - `build`: the kernel to boot, unless `kernel` is given. By default the one without instrumentation for "core" and
+ *   "none", and "outline" for "compiler". "layout" (for "core" and "none") has red zones around stack objects, allocas
+ *   and globals; "outline" and "inline" (for "compiler") check by calls or by code of their own. They are made by
+ *   `npm run build:guest -- --kasan=outline` in crashlab's sources; without that `boot()` throws `missing-asset`.
  * - `access`: with "hw-tags", what becomes of a bad access (Linux's `kasan.mode=`). "sync" (the default): it is reported
  *   where it happens. "async": it is made, and that there was one is reported when the kernel is next entered, left or
  *   switches tasks. "asymm": loads as "sync", stores as "async".
@@ -15,6 +19,7 @@ import { CrashlabError } from "../error.ts";
 export interface KasanOptions {
   readonly mode: "generic" | "sw-tags" | "hw-tags";
   readonly check?: "core" | "compiler" | "none";
+  readonly build?: "layout" | "outline" | "inline";
   readonly access?: "sync" | "async" | "asymm";
 }
 
@@ -90,20 +95,39 @@ function oneOf<T extends string>(name: string, value: T, values: readonly T[]): 
   );
 }
 
-/** What `kasan` in the boot options means. Throws `bad-option`. */
+/** The builds that each way of checking can use, the default first. */
+const BUILDS: {
+  readonly [check in (typeof CHECKS)[number]]: readonly (KasanOptions["build"] | undefined)[];
+} = {
+  core: [undefined, "layout"],
+  none: [undefined, "layout"],
+  compiler: ["outline", "inline"],
+};
+
+/** What `kasan` in the boot options means; `build`: which build of the guest. Throws `bad-option`. */
 export function kasanBoot(options: KasanOptions | undefined): {
   readonly cmdline: string;
   readonly shadowCheck: boolean;
   readonly ignoreTopByte: boolean;
+  readonly build: KasanOptions["build"];
 } {
-  if (options === undefined) return { cmdline: "", shadowCheck: false, ignoreTopByte: false };
+  if (options === undefined)
+    return { cmdline: "", shadowCheck: false, ignoreTopByte: false, build: undefined };
   const mode = oneOf("mode", options.mode, MODES);
   const check = oneOf("check", options.check ?? "core", CHECKS);
   const access = oneOf("access", options.access ?? "sync", ACCESSES);
-  if (check === "compiler" && mode !== "generic")
+  const builds = BUILDS[check];
+  const build = options.build ?? builds[0];
+  if ((check === "compiler" || build !== undefined) && mode !== "generic")
     throw new CrashlabError(
       "bad-option",
-      `expected kasan.mode "generic" for kasan.check "compiler", found "${mode}"`,
+      `expected kasan.mode "generic" for instrumented code, found "${mode}"`,
+    );
+  if (!builds.includes(build))
+    throw new CrashlabError(
+      "bad-option",
+      `expected kasan.build ${builds.filter((name) => name !== undefined).join(" or ")} with kasan.check "${check}", ` +
+        `found "${String(build)}"`,
     );
   if (access !== "sync" && mode !== "hw-tags")
     throw new CrashlabError(
@@ -115,6 +139,7 @@ export function kasanBoot(options: KasanOptions | undefined): {
     cmdline: `kasan=${word}${access === "sync" ? "" : ` kasan.mode=${access}`}`,
     shadowCheck: check === "core",
     ignoreTopByte: mode !== "generic",
+    build,
   };
 }
 

@@ -19,6 +19,7 @@ const OWN_MODULES: ReadonlySet<string> = new Set([
 export class KernelFiles {
   readonly #kernel: Uint8Array;
   readonly #own: boolean;
+  readonly #build: string | undefined;
   /** A Linux that is not crashlab's. */
   readonly stock: boolean;
   readonly #given: Uint8Array | undefined;
@@ -30,6 +31,8 @@ export class KernelFiles {
     kernel: Uint8Array,
     options: {
       readonly own: boolean;
+      /** Which instrumented build of the own kernel, if any. */
+      readonly build?: string | undefined;
       readonly stock: boolean;
       readonly symbols?: Uint8Array | undefined;
       readonly modules?: { readonly [name: string]: Uint8Array } | undefined;
@@ -37,6 +40,7 @@ export class KernelFiles {
   ) {
     this.#kernel = kernel;
     this.#own = options.own;
+    this.#build = options.build;
     this.stock = options.stock;
     this.#given = options.symbols;
     for (const [name, bytes] of Object.entries(options.modules ?? {}))
@@ -76,7 +80,7 @@ export class KernelFiles {
     if (this.#modules.has(name)) return;
     // The name comes from the guest: only what the build made may be asked for.
     if (!this.#own || !OWN_MODULES.has(name)) return;
-    this.#modules.set(name, readModule(name, await loadGuest(`modules/${name}.ko`)));
+    this.#modules.set(name, readModule(name, await loadGuest(`modules/${name}.ko`, this.#build)));
   }
 }
 

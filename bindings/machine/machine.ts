@@ -157,10 +157,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     checkAborted(options.signal, "to boot");
     const ramBytes = parseMemory(options.memory ?? "128M");
     const own = options.kernel === undefined;
-    const kernel = unpackKernel(options.kernel ?? (await loadGuest("vmlinux")));
-    const stock = own ? [] : stockWords(kernel);
-    const initrd = options.initrd ?? (own ? await loadGuest("initramfs.cpio") : undefined);
     const kasan = kasanBoot(options.kasan);
+    const kernel = unpackKernel(options.kernel ?? (await loadGuest("vmlinux", kasan.build)));
+    const stock = own ? [] : stockWords(kernel);
+    const initrd = options.initrd ?? (own ? await loadGuest("initramfs.cpio", kasan.build) : undefined);
     const commandLine = [
       "console=ttyS0",
       "panic=0",
@@ -190,7 +190,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     const machine = new Machine(
       core,
       image,
-      new KernelFiles(kernel, { own, stock: stock.length > 0, symbols, modules }),
+      new KernelFiles(kernel, { own, build: kasan.build, stock: stock.length > 0, symbols, modules }),
       disk,
     );
     machine.#commandLine = commandLine;

@@ -9,11 +9,11 @@
 
 #define POOL_ORDER 2
 #define POOL_SIZE (PAGE_SIZE << POOL_ORDER)
-#define MAX_POOLS 1024
-#define TABLE_ORDER 3
-#define BUCKETS ((PAGE_SIZE << TABLE_ORDER) / sizeof(void *))
 /* offset / 8 in the low bits */
 #define OFFSET_BITS 11
+#define MAX_POOLS ((1u << (DEPOT_HANDLE_BITS - OFFSET_BITS)) - 1)
+#define TABLE_ORDER 3
+#define BUCKETS ((PAGE_SIZE << TABLE_ORDER) / sizeof(void *))
 
 struct stack_record { struct stack_record *next; u32 hash, count; depot_stack_handle_t handle; unsigned long entries[]; };
 
@@ -29,6 +29,17 @@ static u32 hash_stack(const unsigned long *entries, unsigned int count)
 	for (unsigned int i = 0; i < count; i++)
 		hash = (hash ^ entries[i]) * 0x9e3779b97f4a7c15;
 	return hash >> 32;
+}
+
+extern char __irqentry_text_start[], __irqentry_text_end[];
+
+/* As far as the entry of an interrupt or exception, as in Linux: behind it lies anything at all. */
+static unsigned int filter_irq_stacks(const unsigned long *entries, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (entries[i] >= (unsigned long)__irqentry_text_start && entries[i] < (unsigned long)__irqentry_text_end)
+			return i + 1;
+	return count;
 }
 
 static void *pages(unsigned int order, gfp_t gfp)
@@ -57,10 +68,12 @@ static struct stack_record *new_record(unsigned int count)
 
 depot_stack_handle_t stack_depot_save(const unsigned long *entries, unsigned int count)
 {
-	u32 hash = hash_stack(entries, count);
 	struct stack_record *record, **bucket;
 	unsigned long flags;
+	u32 hash;
 
+	count = filter_irq_stacks(entries, count);
+	hash = hash_stack(entries, count);
 	raw_spin_lock_irqsave(&depot_lock, flags);
 	if (!table)
 		table = pages(TABLE_ORDER, GFP_ATOMIC | __GFP_ZERO);

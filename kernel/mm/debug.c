@@ -23,7 +23,7 @@ noinline void dump_page(struct page *page, const char *reason)
 	char flags[96];
 
 	printk(KERN_WARNING "page:%p refcount:%d mapcount:%d mapping:%p index:0x%lx pfn:0x%lx\n", page, head->_refcount.counter,
-	       page->page_type >= 0xf0000000u ? 0 : page->_mapcount.counter + 1, head->flags & 1UL << PG_slab ? NULL : page->mapping, page->index, page_to_pfn(page));
+	       head->flags & 1UL << PG_slab ? 0 : page->_mapcount.counter + 1, head->flags & 1UL << PG_slab ? NULL : page->mapping, page->index, page_to_pfn(page));
 	if (PageCompound(page))
 		printk(KERN_WARNING "head:%p order:%u compound_mapcount:%d compound_pincount:%d\n", head, compound_order(head),
 		       head[1].compound_mapcount.counter + 1, 0);

@@ -106,10 +106,12 @@ describe("npm run bench", () => {
         })),
       },
       kasan: {
-        managedBytes: { off: positive, on: positive },
-        memoryOverhead: positive,
-        instructionsRatio: positive,
-        cpuRatio: positive,
+        programs: expect.arrayContaining([expect.objectContaining({ program: "pipes", plainMs: positive })]),
+        time: expect.objectContaining({ off: positive, core: positive }),
+        instructions: expect.objectContaining({ off: 1, core: positive }),
+        missing: expect.any(Array),
+        shadow: 0.125,
+        memory: positive,
       },
       kfence: {
         instructions: positive,

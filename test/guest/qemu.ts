@@ -1,9 +1,9 @@
 /** A console session with the same vmlinux in QEMU: the twin that our machine is compared with. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 
-const GUEST = "build/guest";
-
 export interface SessionOptions {
+  /** Where vmlinux and initramfs.cpio are. Default "build/guest". */
+  readonly guest?: string;
   /** Words after `console=ttyS0`. */
   readonly append?: string;
   /** Lines typed at the shell's prompt, one after another. */
@@ -14,10 +14,11 @@ export interface SessionOptions {
 
 /** What the console said from the first line of the kernel on, lines without their ends. */
 export async function qemuConsole(options: SessionOptions): Promise<string[]> {
+  const guest = options.guest ?? "build/guest";
   const qemu = spawn("qemu-system-x86_64", [
     ..."-machine pc -cpu qemu64,+smep,+smap -m 128M -display none -no-reboot -monitor none".split(" "),
     ...["-serial", "stdio", "-serial", "null"],
-    ...["-kernel", `${GUEST}/vmlinux`, "-initrd", `${GUEST}/initramfs.cpio`],
+    ...["-kernel", `${guest}/vmlinux`, "-initrd", `${guest}/initramfs.cpio`],
     ...["-append", `console=ttyS0 ${options.append ?? ""}`.trim()],
   ]);
   try {

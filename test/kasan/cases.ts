@@ -57,6 +57,7 @@ export const HEAP_CASES: { readonly [name: string]: readonly Expected[] } = {
   kasan_bitops_generic: [
     ...times(15, oob("Write 8", "8 bytes inside of kmalloc-16")),
     oob("Read 8", "8 bytes inside of kmalloc-16"),
+    oob("Write 8", "8 bytes inside of kmalloc-16"),
   ],
   kmalloc_double_kzfree: [
     freed("Read 1", "0 bytes inside of kmalloc-16"),

@@ -3,7 +3,9 @@ import { boot } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
 import { COMPILER_CASES, HEAP_CASES } from "./cases.ts";
 import { kasanReports } from "./reports.ts";
+import { badAccesses, goodWork } from "./stress.ts";
 import { runSuite } from "./suite.ts";
+import { linuxShapes, shapesOf } from "./twins.ts";
 
 const GENERIC = { mode: "generic" } as const;
 
@@ -19,6 +21,9 @@ describe("kasan_test", () => {
       if (name in COMPILER_CASES) expect(result).toBe("skip");
     }
     expect(checkReport(machine.consoleLog)).toEqual([]);
+    // Line by line what Linux prints, but for the kinds that need the compiler.
+    const linux = Object.entries(linuxShapes()).filter(([name]) => name in HEAP_CASES);
+    expect(shapesOf(cases)).toEqual(Object.fromEntries(linux));
     const uaf = kasanReports(cases.get("kmalloc_uaf")?.log ?? [])[0]?.text ?? "";
     expect(uaf).toMatch(
       /^Allocated by task \d+:\n kasan_save_stack\+\S+\n kasan_set_track\+\S+\n __kasan_kmalloc\+/m,
@@ -47,14 +52,12 @@ describe("kasan_test", () => {
   }, 60_000);
 });
 
-const STRESS = "/sys/kernel/debug/kasan_stress/run";
-
 describe("generic KASAN", () => {
   it("has nothing to say about a boot, the user's programs and random work within bounds", async () => {
     const machine = await boot({ kasan: GENERIC, cmdline: "kasan_multi_shot", cpus: 2 });
+    await machine.exec("insmod kasan_stress");
+    await goodWork(machine, 1, 3000);
     for (const command of [
-      "insmod kasan_stress",
-      `echo good 1 3000 > ${STRESS}`,
       "ls -l /bin; cat /proc/modules /proc/meminfo; echo a b | cat",
       "insmod mydriver; rmmod mydriver; mkdir /tmp/a; echo text > /tmp/a/b; cat /tmp/a/b; rm /tmp/a/b",
       "rmmod kasan_stress",
@@ -68,19 +71,7 @@ describe("generic KASAN", () => {
   it("finds every one of random bad accesses, with its kind, size, address and object", async () => {
     const machine = await boot({ kasan: GENERIC });
     await machine.exec("insmod kasan_stress");
-    const from = machine.consoleLog.length;
-    expect((await machine.exec(`echo bad 7 200 > ${STRESS}`, { budget: 20e9 })).status).toBe(0);
-    const log = machine.consoleLog.slice(from);
-    const truth = log.flatMap((line) => /kasan_stress: (?:\d+) (.*)/.exec(line)?.[1] ?? []);
-    const found = kasanReports(log).map((report) =>
-      [
-        report.kind,
-        report.access,
-        report.size,
-        report.address.toString(16).padStart(16, "0"),
-        report.object.toString(16).padStart(16, "0"),
-      ].join(" "),
-    );
+    const { truth, found, log } = await badAccesses(machine, 7, 200);
     expect(truth.length).toBeGreaterThan(150);
     expect(found).toEqual(truth);
     // What was freed last is still so.

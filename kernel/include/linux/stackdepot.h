@@ -4,9 +4,11 @@
 #include <linux/types.h>
 
 typedef u32 depot_stack_handle_t;
+/* A handle has no more. */
+#define DEPOT_HANDLE_BITS 22
 struct pt_regs;
 
-/* 0 when there is no memory for it. */
+/* Without what an interrupt interrupted. 0 when there is no memory for it. */
 depot_stack_handle_t stack_depot_save(const unsigned long *entries, unsigned int count);
 /* How many addresses, and where they are. */
 unsigned int stack_depot_fetch(depot_stack_handle_t handle, unsigned long **entries);

@@ -21,12 +21,53 @@ void kasan_enable_current(void)
 	current->kasan_depth--;
 }
 
+/*
+ * Every allocation and every free asks for its stack, and nearly all of them are asked for again and again. So a hash
+ * of the return addresses along the frame pointers, which the whole kernel keeps, is looked up first, and only what is
+ * not there is unwound. An entry is the hash, with the handle of the stack in place of its low bits.
+ */
+#define RECENT_SETS 1024
+#define RECENT_WAYS 4
+#define HANDLE_MASK ((1UL << DEPOT_HANDLE_BITS) - 1)
+static u64 recent_stacks[RECENT_SETS][RECENT_WAYS];
+
+/* 0 on an interrupt's or exception's stack. */
+static inline __attribute__((always_inline)) u64 hash_frames(const unsigned long *frame)
+{
+	unsigned long end = (unsigned long)current->stack + THREAD_SIZE - 2 * sizeof(*frame);
+	u64 hash = 0;
+
+	if (!object_is_on_stack(frame))
+		return 0;
+	for (;;) {
+		const unsigned long *next = (const unsigned long *)frame[0];
+
+		hash = (hash ^ frame[1]) * 0x9e3779b97f4a7c15;
+		if (next <= frame || (unsigned long)next > end)
+			return hash ^ hash >> 32;
+		frame = next;
+	}
+}
+
 noinline depot_stack_handle_t kasan_save_stack(void)
 {
 	unsigned long entries[64];
-	unsigned int count = stack_trace_save(entries, ARRAY_SIZE(entries), 0);
+	u64 hash = hash_frames(__builtin_frame_address(0)), *recent = recent_stacks[hash % RECENT_SETS];
+	depot_stack_handle_t handle;
 
-	return stack_depot_save(entries, count);
+	for (int way = 0; hash && way < RECENT_WAYS; way++) {
+		u64 seen = READ_ONCE(recent[way]);
+
+		if ((seen ^ hash) <= HANDLE_MASK)
+			return seen & HANDLE_MASK;
+	}
+	handle = stack_depot_save(entries, stack_trace_save(entries, ARRAY_SIZE(entries), 0));
+	if (!hash || !handle)
+		return handle;
+	for (int way = RECENT_WAYS - 1; way > 0; way--)
+		WRITE_ONCE(recent[way], recent[way - 1]);
+	WRITE_ONCE(recent[0], (hash & ~HANDLE_MASK) | handle);
+	return handle;
 }
 
 noinline void kasan_set_track(struct kasan_track *track)

@@ -18,15 +18,14 @@ extern char __memory_text_start[], __memory_text_end[];
 
 static bool range_is_poisoned(unsigned long addr, size_t size)
 {
-	unsigned long last = addr + size - 1;
+	unsigned long end = addr + size - 1;
+	const u8 *shadow = shadow_of((void *)addr), *last = shadow_of((void *)end);
 
-	for (unsigned long at = addr & ~KASAN_GRANULE_MASK; at <= last; at += KASAN_GRANULE_SIZE) {
-		u8 value = *shadow_of((void *)at);
-
-		if (value && (value > KASAN_GRANULE_MASK || last - at >= value))
-			return true;
-	}
-	return false;
+	while (last - shadow >= 8 && !*(const u64 *)shadow)
+		shadow += 8;
+	while (shadow < last && !*shadow)
+		shadow++;
+	return *shadow && (shadow < last || *shadow > KASAN_GRANULE_MASK || (end & KASAN_GRANULE_MASK) >= *shadow);
 }
 
 noinline bool kasan_check_range(unsigned long addr, size_t size, bool write, unsigned long ret_ip)

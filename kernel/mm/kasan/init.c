@@ -4,6 +4,7 @@
  * (docs/kasan.md), where there is one. Mirrors Linux 6.1 arch/x86/mm/kasan_init_64.c and mm/kasan/init.c.
  */
 #include "kasan.h"
+#include <linux/boot.h>
 #include <linux/module.h>
 
 #define MSR_SHADOW_CONTROL 0x4c414200
@@ -48,6 +49,14 @@ static int kasan_setup(char *value)
 }
 early_param("kasan=", kasan_setup);
 
+/* A page of zeros. (__pa() looks at what it is given twice: no call may be in there.) */
+static unsigned long page_from(void *(*alloc)(unsigned long))
+{
+	void *page = alloc(PAGE_SIZE);
+
+	return __pa(page);
+}
+
 /* Everything between start and end that is not mapped yet shows zeros; shift is that of an entry of the table. */
 static void populate_zero(unsigned long *table, int shift, unsigned long start, unsigned long end, void *(*alloc)(unsigned long))
 {
@@ -60,7 +69,7 @@ static void populate_zero(unsigned long *table, int shift, unsigned long start, 
 				*entry = __pa(zero_tables[(shift - 12) / 9]) | (shift == 12 ? PAGE_KERNEL_RO : _KERNPG_TABLE);
 				continue;
 			}
-			*entry = __pa(alloc(PAGE_SIZE)) | _KERNPG_TABLE;
+			*entry = page_from(alloc) | _KERNPG_TABLE;
 		}
 		if (shift > 12)
 			populate_zero(__va(*entry & PTE_PFN_MASK), shift - 9, start, next, alloc);
@@ -73,11 +82,13 @@ static void populate_real(const void *from, const void *to, void *(*alloc)(unsig
 	unsigned long end = ALIGN((unsigned long)kasan_mem_to_shadow(to), (unsigned long)PAGE_SIZE);
 
 	for (; start < end; start += PAGE_SIZE) {
-		void *page = alloc(PAGE_SIZE);
+		unsigned long *pte = pte_of(init_top_pgt, start, true);
 
+		if (*pte & _PAGE_PRESENT) /* by the range before */
+			continue;
+		*pte = page_from(alloc) | PAGE_KERNEL;
 		if (kasan_tags())
-			__memset(page, KASAN_TAG_KERNEL, PAGE_SIZE);
-		*pte_of(init_top_pgt, start, true) = __pa(page) | PAGE_KERNEL;
+			__memset(__va(*pte & PTE_PFN_MASK), KASAN_TAG_KERNEL, PAGE_SIZE);
 	}
 }
 
@@ -127,12 +138,18 @@ void kasan_init(void *(*alloc)(unsigned long size))
 		init_top_pgt[a >> 39 & 511].pgd = 0;
 	__memset(zero_tables[0], kasan_tags() ? KASAN_TAG_INVALID : 0, PAGE_SIZE);
 	fill_zero_tables(PAGE_KERNEL_RO);
-	populate_real((void *)PAGE_OFFSET, high_memory, alloc);
+	/* what there is of memory: a crash kernel has little of its own, far up */
+	for (int i = 0; i < e820_count; i++) {
+		char *start = __va(e820_table[i].addr), *end = start + e820_table[i].size;
+
+		if (e820_table[i].type == E820_RAM && start < (char *)high_memory)
+			populate_real(start, min(end, (char *)high_memory), alloc);
+	}
 	populate_real(_text, _end, alloc);
 	/* vmalloc's and the modules' shadow stays empty, but every top-level entry exists */
 	for (unsigned long a = (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_START); a < (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_END); a += 1UL << 39)
 		if (!init_top_pgt[a >> 39 & 511].pgd)
-			init_top_pgt[a >> 39 & 511].pgd = __pa(alloc(PAGE_SIZE)) | _KERNPG_TABLE;
+			init_top_pgt[a >> 39 & 511].pgd = page_from(alloc) | _KERNPG_TABLE;
 	zero_between(KASAN_SHADOW_START, kasan_mem_to_shadow((void *)VMALLOC_START), alloc);
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)(VMALLOC_END + 1)), kasan_mem_to_shadow((void *)MODULES_VADDR), alloc);
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)MODULES_END), (void *)KASAN_SHADOW_END, alloc);

@@ -85,7 +85,14 @@ static inline __attribute__((always_inline)) void save_alloc_info(struct kmem_ca
 void kasan_save_free_info(struct kmem_cache *cache, void *object);
 void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr);
 bool kasan_quarantine_put(struct kmem_cache *cache, void *object);
-void kasan_quarantine_reduce(void);
+/* Lets go what is more than a 32nd of memory. */
+extern unsigned long quarantine_size, quarantine_max_size;
+void __kasan_quarantine_reduce(void);
+static inline void kasan_quarantine_reduce(void)
+{
+	if (unlikely(READ_ONCE(quarantine_size) > quarantine_max_size))
+		__kasan_quarantine_reduce();
+}
 void *__memset(void *s, int c, size_t n);
 /* mm/slub.c: the free itself. */
 void ___cache_free(struct kmem_cache *cache, void *object);

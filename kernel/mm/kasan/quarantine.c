@@ -8,7 +8,7 @@
 #define QUARANTINE_FRACTION 32
 static DEFINE_RAW_SPINLOCK(quarantine_lock);
 static struct qlist_node *head, **tail = &head;
-static unsigned long quarantine_size;
+unsigned long quarantine_size, quarantine_max_size; /* a maximum of 0: not known yet */
 
 static struct kmem_cache *cache_of(const void *object)
 {
@@ -47,11 +47,12 @@ bool kasan_quarantine_put(struct kmem_cache *cache, void *object)
 	return true;
 }
 
-void kasan_quarantine_reduce(void)
+void __kasan_quarantine_reduce(void)
 {
-	unsigned long limit = (unsigned long)_totalram_pages.counter * PAGE_SIZE / QUARANTINE_FRACTION, flags;
+	unsigned long flags;
 
-	if (likely(READ_ONCE(quarantine_size) <= limit))
+	quarantine_max_size = (unsigned long)_totalram_pages.counter * PAGE_SIZE / QUARANTINE_FRACTION;
+	if (quarantine_size <= quarantine_max_size)
 		return;
 	for (int batch = 0; batch < 64; batch++) {
 		struct qlist_node *link;

@@ -90,10 +90,7 @@ static void print_error_description(const struct kasan_report_info *info)
 static void print_track(const struct kasan_track *track, const char *prefix)
 {
 	pr_err("%s by task %u:\n", prefix, track->pid);
-	if (track->stack)
-		stack_depot_print(track->stack);
-	else
-		pr_err("(stack is not available)\n");
+	stack_depot_print(track->stack);
 }
 
 static void describe_object_addr(struct kmem_cache *cache, void *object, unsigned long addr)
@@ -116,11 +113,11 @@ static void describe_object_addr(struct kmem_cache *cache, void *object, unsigne
 
 static void describe_object(const struct kasan_report_info *info)
 {
-	if (info->alloc_track.stack || info->alloc_track.pid) {
+	if (info->alloc_track.stack) {
 		print_track(&info->alloc_track, "Allocated");
 		pr_err("\n");
 	}
-	if (info->free_track.stack || info->free_track.pid) {
+	if (info->free_track.stack) {
 		print_track(&info->free_track, "Freed");
 		pr_err("\n");
 	}

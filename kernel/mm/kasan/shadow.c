@@ -7,20 +7,37 @@
 #include <linux/module.h>
 #include <linux/spinlock.h>
 
+/* Objects have few bytes of shadow: they are stored here. */
+static inline __attribute__((always_inline)) void fill_shadow(const void *addr, size_t size, u8 value)
+{
+	u64 word = value * 0x0101010101010101;
+	u8 *shadow = shadow_of(addr);
+	size_t count = size >> KASAN_SHADOW_SCALE_SHIFT;
+
+	if (count > 64) {
+		__memset(shadow, value, count);
+		return;
+	}
+	for (; count >= 8; count -= 8, shadow += 8)
+		*(u64 *)shadow = word;
+	for (; count; count--)
+		*shadow++ = value;
+}
+
 void kasan_poison(const void *addr, size_t size, u8 value)
 {
-	if (((unsigned long)addr | size) & KASAN_GRANULE_MASK)
-		return;
-	__memset(shadow_of(addr), kasan_tags() ? KASAN_TAG_INVALID : value, size >> KASAN_SHADOW_SCALE_SHIFT);
+	if (!(((unsigned long)addr | size) & KASAN_GRANULE_MASK))
+		fill_shadow(addr, size, kasan_tags() ? KASAN_TAG_INVALID : value);
 }
 
 void kasan_unpoison(const void *addr, size_t size)
 {
 	if (kasan_tags()) { /* whole granules, with the pointer's tag */
-		__memset(shadow_of(addr), kasan_get_tag(addr), ALIGN(size, KASAN_GRANULE_SIZE) >> KASAN_SHADOW_SCALE_SHIFT);
+		fill_shadow(addr, ALIGN(size, KASAN_GRANULE_SIZE), kasan_get_tag(addr));
 		return;
 	}
-	kasan_poison(addr, size & ~KASAN_GRANULE_MASK, 0);
+	if (!((unsigned long)addr & KASAN_GRANULE_MASK))
+		fill_shadow(addr, size & ~KASAN_GRANULE_MASK, 0);
 	if (size & KASAN_GRANULE_MASK)
 		*shadow_of((const char *)addr + size) = size & KASAN_GRANULE_MASK;
 }

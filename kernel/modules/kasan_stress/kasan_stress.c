@@ -314,6 +314,9 @@ static noinline void touch_anything(const void *p)
 {
 	u64 value;
 
+#ifdef CONFIG_KASAN_COMPILER
+	kasan_check_range((unsigned long)p, sizeof(value), false, (unsigned long)__builtin_return_address(0)); /* it does not look into assembly */
+#endif
 	__asm__ volatile("1: movq %1, %0\n2:\n.pushsection __ex_table,\"a\"\n.balign 4\n.long 1b - ., 2b - ., 0\n.popsection"
 			 : "=r"(value) : "m"(*(const u64 *)p));
 }

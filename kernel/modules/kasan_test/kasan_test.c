@@ -533,6 +533,7 @@ static noinline void kasan_bitops_test_and_modify(int nr, void *addr)
 	EXPECT_KASAN_FAIL(change_bit(nr, addr));
 	EXPECT_KASAN_FAIL(__change_bit(nr, addr));
 	EXPECT_KASAN_FAIL(test_bit(nr, addr));
+	EXPECT_KASAN_FAIL(clear_bit(nr, addr)); /* clear_bit_unlock_is_negative_byte */
 }
 
 static noinline void kasan_bitops_generic(void)

@@ -138,6 +138,9 @@
 	.size \name, . - \name
 	.endm
 
+/* From here to __irqentry_text_end: where what an interrupt or exception does begins, for lib/stackdepot.c. */
+	.globl __irqentry_text_start, __irqentry_text_end
+__irqentry_text_start:
 	IDTENTRY asm_exc_divide_error exc_divide_error 0
 	IDTENTRY_PARANOID asm_exc_debug exc_debug 0
 	IDTENTRY asm_exc_int3 exc_int3 0
@@ -264,6 +267,7 @@ asm_common_interrupt:
 	jmp	error_return
 	.cfi_endproc
 	.size asm_common_interrupt, . - asm_common_interrupt
+__irqentry_text_end:
 
 /* SYSCALL: no stack switch by the processor. */
 	.globl entry_SYSCALL_64
