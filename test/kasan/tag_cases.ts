@@ -48,7 +48,11 @@ export const TAG_CASES: { readonly [name: string]: readonly string[] } = {
   kasan_memchr: ["invalid-access Read"],
   kasan_memcmp: ["invalid-access Read"],
   kasan_strings: ["use-after-free Read"],
-  kasan_bitops_tags: [...times(15, "slab-out-of-bounds Write"), "slab-out-of-bounds Read"],
+  kasan_bitops_tags: [
+    ...times(15, "slab-out-of-bounds Write"),
+    "slab-out-of-bounds Read",
+    "slab-out-of-bounds Write",
+  ],
   kmalloc_double_kzfree: ["use-after-free Read", "double-free Free"],
   vmalloc_oob: ["invalid-access Read"],
 };
