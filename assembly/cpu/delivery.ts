@@ -25,7 +25,7 @@ import { EXIT_EXCEPTION, EXIT_TRIPLE_FAULT, requestExit } from "../machine/atten
 import { now } from "../machine/clock";
 import { implicitRead, systemRead, systemWrite } from "../mmu/memory";
 import { linear } from "./address";
-import { DR7_GD, debugIsFault } from "./debug";
+import { DR7_GD, debugSetsRf } from "./debug";
 import { BP, DB, DE, DF, faulted, GP, NP, OF, PF, raise, SC, SSF, TS, UD } from "./exceptions";
 import { rflags, setRflags } from "./flags";
 import {
@@ -145,7 +145,8 @@ export function deliver(vector: u32, error: u32, source: u32): void {
     code = load<u32>(PENDING_ERROR) | (from == SOFTWARE ? 0 : second == PF || second == DF ? 0 : 1);
     store<u32>(PENDING, 0);
     if (second == PF) store<u64>(CR2, load<u64>(PENDING_CR2));
-    if (current == DF) break;
+    // INT 8 is no double fault.
+    if (current == DF && from == EXCEPTION) break;
     if (from == SOFTWARE) store<u64>(RIP, load<u64>(RIP) - error);
     const first = from == EXCEPTION ? current : 0xff;
     log(second, code);
@@ -205,7 +206,7 @@ function deliverLong(vector: u32, error: u32, source: u32): bool {
   systemWrite<u64>(
     at - 16,
     flags |
-      (source == EXCEPTION && (vector != DB || debugIsFault) && vector != BP && vector != OF && vector != DF
+      (source == EXCEPTION && (vector != DB || debugSetsRf) && vector != BP && vector != OF && vector != DF
         ? FLAG_RF
         : 0),
   );
@@ -272,7 +273,7 @@ function deliverProtected(vector: u32, error: u32, source: u32): bool {
     pushInner(selector(SS), size);
     pushInner(gpr(RSP), size);
   }
-  pushInner(flags | (source == EXCEPTION && (vector != DB || debugIsFault) ? FLAG_RF : 0), size);
+  pushInner(flags | (source == EXCEPTION && (vector != DB || debugSetsRf) ? FLAG_RF : 0), size);
   pushInner(selector(CS), size);
   pushInner(load<u64>(RIP), size);
   if (hasError) pushInner(error, size);
@@ -344,11 +345,11 @@ export function interruptReturn(size: u32): void {
   if ((attr & ATTR_CONFORMING) != 0 ? dpl > rpl : dpl != rpl) return raise(GP, cs & 0xfffc);
   if ((attr & ATTR_P) == 0) return raise(NP, cs & 0xfffc);
   const to64 = inLongMode() && (attr & ATTR_L) != 0;
-  if (to64 ? !isCanonical(ip) : ip > descriptorLimit()) return raise(GP, 0);
+  const isInLimit = to64 ? isCanonical(ip) : ip <= descriptorLimit();
   const csDescriptor = cs;
   if (long || outer) {
     if ((ss & 0xfffc) == 0) {
-      if (!(to64 && rpl < 3)) return raise(GP, 0);
+      if (!(to64 && rpl < 3 && ss == rpl)) return raise(GP, 0);
     } else {
       if (!readDescriptor(ss, GP, false)) return;
       const sAttr = descriptorAttributes();
@@ -356,6 +357,7 @@ export function interruptReturn(size: u32): void {
       if ((sAttr & ATTR_P) == 0) return raise(SSF, ss & 0xfffc);
     }
   }
+  if (!isInLimit) return raise(GP, 0);
   // Nothing can fail from here on.
   let changeable: u64 = 0xcd5 | FLAG_TF | FLAG_NT | FLAG_RF;
   if (size > 2) changeable |= FLAG_AC | 0x200000;
@@ -396,7 +398,8 @@ function dropSegment(n: u32, privilege: u32): void {
   const attr = attributes(n);
   if ((selector(n) & 0xfffc) == 0) return;
   if ((attr & (ATTR_CODE | ATTR_CONFORMING)) == (ATTR_CODE | ATTR_CONFORMING)) return;
-  if (((attr >> 5) & 3) < privilege) setSegment(n, 0, 0, 0, 0);
+  // The base stays: in 64-bit mode FS and GS go on with it.
+  if (((attr >> 5) & 3) < privilege) setSegment(n, 0, 0, segmentBase(n), 0);
 }
 
 /** A word of the frame, read with the rights of the program. */

@@ -239,8 +239,9 @@ export function farReturn(size: u32, release: u32): void {
   if (rpl < privilege || !isCode || ((attr & ATTR_CONFORMING) != 0 ? dpl > rpl : dpl != rpl))
     return raise(GP, cs & 0xfffc);
   if ((attr & ATTR_P) == 0) return raise(NP, cs & 0xfffc);
-  if (!isInLimit(ip)) return raiseGp0();
+  const isGood = isInLimit(ip);
   if (rpl == privilege) {
+    if (!isGood) return raiseGp0();
     enter(cs, rpl, ip);
     if (!faulted()) dropped(2 * size + release);
     return;
@@ -251,7 +252,7 @@ export function farReturn(size: u32, release: u32): void {
   if (faulted()) return;
   const isNull = (ss & 0xfffc) == 0;
   if (isNull) {
-    if (!(to64 && rpl < 3)) return raiseGp0();
+    if (!(to64 && rpl < 3 && ss == rpl)) return raiseGp0();
   } else {
     if (!readDescriptor(ss, GP, false)) return;
     const stack = descriptorAttributes();
@@ -259,6 +260,9 @@ export function farReturn(size: u32, release: u32): void {
     if ((ss & 3) != rpl || descriptorDpl() != rpl || kind != (ATTR_S | ATTR_WRITABLE))
       return raise(GP, ss & 0xfffc);
     if ((stack & ATTR_P) == 0) return raise(SSF, ss & 0xfffc);
+  }
+  if (!isGood) return raiseGp0();
+  if (!isNull) {
     markAccessed(ss);
     if (faulted() || !readDescriptor(cs, GP, false)) return;
   }

@@ -145,15 +145,18 @@ export function slot(n: u32): u16 {
   return <u16>(GPR + (n << 3) - CPU);
 }
 
+/** The ModRM byte of an instruction that has registers only, whatever its mod field says: MOV to and from CRn, DRn. */
+export function needModrmRegister(): void {
+  modrm = fetch8();
+  store<u8>(out, <u8>(((modrm >> 3) & 7) | ((rex & 4) << 1)), 4);
+  store<u8>(out, <u8>((modrm & 7) | ((rex & 1) << 3)), 5);
+}
 export function needModrm(): void {
+  if (peek8() >= 0xc0) return needModrmRegister();
   modrm = fetch8();
   const mod = modrm >> 6;
   const rm = modrm & 7;
   store<u8>(out, <u8>(((modrm >> 3) & 7) | ((rex & 4) << 1)), 4);
-  if (mod == 3) {
-    store<u8>(out, <u8>(rm | ((rex & 1) << 3)), 5);
-    return;
-  }
   bits |= BIT_MEM;
   let base: u16 = <u16>(ZERO - CPU),
     index: u16 = <u16>(ZERO - CPU);

@@ -148,6 +148,11 @@ export function readMsr(msr: u32): bool {
   return false;
 }
 
+/** UC, WC, WT, WP, WB, and UC- (7), which only the PAT has. */
+function isMemoryType(type: u64): bool {
+  return type <= 7 && type != 2 && type != 3;
+}
+
 /** WRMSR; false: #GP. */
 export function writeMsr(msr: u32, value: u64): bool {
   switch (msr) {
@@ -182,8 +187,7 @@ export function writeMsr(msr: u32, value: u64): bool {
       return true;
     case 0x277:
       for (let i: u32 = 0; i < 64; i += 8) {
-        const type = (value >> i) & 0xff;
-        if (type > 7 || type == 2 || type == 3) return false;
+        if (!isMemoryType((value >> i) & 0xff)) return false;
       }
       break;
     case 0xc0000080: {
@@ -206,6 +210,12 @@ export function writeMsr(msr: u32, value: u64): bool {
     case 0xc0000083:
     case 0xc0000102:
       if (!isCanonical(value)) return false;
+      break;
+    case 0x2ff:
+      if ((value & ~(<u64>0xcff)) != 0 || !isMemoryType(value & 0xff) || (value & 0xff) == 7) return false;
+      break;
+    case 0xc0000103:
+      if (value >> 32 != 0) return false;
       break;
     case 0xc0000084:
       value &= 0xffffffff;

@@ -1,6 +1,7 @@
 /** SYSCALL, SYSRET, SYSENTER, SYSEXIT: between rings without a gate. SDM 2B and SDM 3A 5.8.7, 5.8.8. */
 
 import { CPL, FMASK, LSTAR, RIP, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP } from "../layout";
+import { stepByFlags } from "./debug";
 import { privileged, raiseGp0, raiseUd } from "./exceptions";
 import { rflags, setRflags } from "./flags";
 import * as s from "./state";
@@ -13,6 +14,7 @@ export function systemCall(): void {
   s.setGpr(11, flags & ~s.FLAG_RF);
   store<u64>(RIP, load<u64>(LSTAR));
   setRflags(flags & ~load<u64>(FMASK) & ~s.FLAG_RF);
+  stepByFlags();
   const selector = <u32>(load<u64>(STAR) >> 32) & 0xfffc;
   s.setSegment(s.CS, selector, 0xa09b, 0, 0xffffffff);
   s.setSegment(s.SS, selector + 8, 0xc093, 0, 0xffffffff);
@@ -27,6 +29,7 @@ export function systemReturn(size: u32): void {
   if (size == 8 && !s.isCanonical(target)) return raiseGp0();
   const base = <u32>(load<u64>(STAR) >> 48);
   setRflags((s.gpr(11) & 0x3c7fd7) | 2);
+  stepByFlags();
   store<u64>(RIP, size == 8 ? target : target & 0xffffffff);
   s.setSegment(
     s.CS,

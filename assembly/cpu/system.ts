@@ -9,6 +9,7 @@ import { canRead, canWrite, flushPage, read, write } from "../mmu/memory";
 import { effectiveAddress, linear } from "./address";
 import { invalidateContext, moveControl, moveDebug } from "./control";
 import { cpuid } from "./cpuid";
+import { cancelStep } from "./debug";
 import { deliver, EXTERNAL, interruptReturn, SOFTWARE } from "./delivery";
 import { DB, faulted, privileged, raiseGp0, raiseUd } from "./exceptions";
 import { dropped, jump, push, top } from "./execute";
@@ -87,6 +88,7 @@ export function system(r: u32): bool {
     case id.INT1:
       // ICEBP: a #DB trap that needs no privilege and leaves DR6 alone (SDM 3B 17.2.6).
       deliver(DB, 0, EXTERNAL);
+      cancelStep();
       attention();
       return true;
     case id.IRET:
@@ -178,7 +180,7 @@ export function system(r: u32): bool {
       const value = <u32>(size == 8 ? top<u64>(0) : size == 4 ? <u64>top<u32>(0) : <u64>top<u16>(0)) & 0xffff;
       if (faulted() || !loadSegment(recReg(r), value)) return true;
       dropped(size);
-      if (recReg(r) == s.SS) shadow();
+      if (recReg(r) == s.SS) inhibit(INTERRUPTS_AND_DEBUG);
       return true;
     }
     case id.FAR_JMP:
@@ -219,6 +221,7 @@ export function system(r: u32): bool {
       const bits = recBits(r);
       let offset = s.gpr(s.RBX) + (s.gpr(s.RAX) & 0xff);
       if ((bits & BIT_ADDRESS32) != 0) offset &= 0xffffffff;
+      else if ((bits & BIT_ADDRESS16) != 0) offset &= 0xffff;
       const value = read<u8>(linear(load<u8>(r, 7), offset));
       if (!faulted()) s.setGpr(s.RAX, (s.gpr(s.RAX) & ~0xff) | value);
       return true;
@@ -269,7 +272,7 @@ function flagOperation(op: u32): void {
       if (op == 0xfa) store<u64>(FLAGS, load<u64>(FLAGS) & ~s.FLAG_IF);
       else if ((load<u64>(FLAGS) & s.FLAG_IF) == 0) {
         store<u64>(FLAGS, load<u64>(FLAGS) | s.FLAG_IF);
-        shadow();
+        inhibit(INTERRUPTS);
       }
       break;
     case 0xfc:
@@ -282,6 +285,7 @@ function flagOperation(op: u32): void {
 
 function softwareInterrupt(r: u32, vector: u32): bool {
   deliver(vector, recLength(r), SOFTWARE);
+  cancelStep();
   attention();
   return true;
 }
@@ -295,12 +299,15 @@ function moveSegment(r: u32, size: u32): void {
   if (n > 5 || n == s.CS) return raiseUd();
   const value = <u32>getRm<u16>(r);
   if (faulted()) return;
-  if (loadSegment(n, value) && n == s.SS) shadow();
+  if (loadSegment(n, value) && n == s.SS) inhibit(INTERRUPTS_AND_DEBUG);
 }
 
-/** The next instruction runs undisturbed: SS and RSP are loaded as a pair (SDM 3A 6.8.3). */
-function shadow(): void {
-  store<u32>(INHIBIT, 1);
+/** Values of INHIBIT. STI holds off interrupts, a load of SS debug exceptions as well (SDM 3A 6.8.3). */
+const INTERRUPTS: u32 = 1;
+const INTERRUPTS_AND_DEBUG: u32 = 2;
+/** The next instruction runs undisturbed. */
+function inhibit(what: u32): void {
+  store<u32>(INHIBIT, what);
   attention();
 }
 

@@ -111,7 +111,7 @@ export function loadAccessRights(r: u32, size: u32): void {
       kind == 9 ||
       kind == 11 ||
       (recOpcode(r) == 2 && kind == 12) ||
-      (!s.inLongMode() && (kind == 1 || kind == 3));
+      (!s.inLongMode() && (kind == 1 || kind == 3 || (recOpcode(r) == 2 && (kind == 4 || kind == 5))));
     ok = known && (conforming || (dpl >= privilege && dpl >= rpl));
   }
   if (!forgetSelectorFault()) return;

@@ -10,6 +10,7 @@ import {
   mandatoryPrefix,
   modrm,
   needModrm,
+  needModrmRegister,
   opsize,
   out,
   regOp,
@@ -85,11 +86,11 @@ export function twoByte(mode: u32): void {
       return set(id.NOP, 0);
     case 0x20:
     case 0x22:
-      needModrm();
+      needModrmRegister();
       return set(id.MOV_CR, op);
     case 0x21:
     case 0x23:
-      needModrm();
+      needModrmRegister();
       return set(id.MOV_DR, op);
     case 0x30:
       return set(id.WRMSR, 0);
@@ -97,6 +98,8 @@ export function twoByte(mode: u32): void {
       return set(id.RDTSC, 0);
     case 0x32:
       return set(id.RDMSR, 0);
+    case 0x33: // RDPMC: there is no counter, whatever ECX says
+      return set(id.UNDEFINED, 1);
     case 0xa0:
     case 0xa8:
       if (mode == 64) setSize(opsize == 2 ? 2 : 8);
@@ -181,7 +184,7 @@ export function twoByte(mode: u32): void {
       if (regOp() == 1 && (bits & BIT_MEM) != 0) return set(id.CMPXCHG8B, 0);
       if (regOp() == 4 && (bits & BIT_MEM) != 0)
         return set(rep == 0 && (bits & BIT_OPSIZE) == 0 ? id.FP : id.UNDEFINED, id.MAP_0F);
-      if (regOp() >= 6 && (bits & BIT_MEM) == 0) return set(id.RDRAND, regOp());
+      if (regOp() >= 6 && (bits & BIT_MEM) == 0 && rep == 0) return set(id.RDRAND, regOp());
       return set(id.UNDEFINED, 0);
     case 0x34:
     case 0x35:

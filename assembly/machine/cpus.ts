@@ -106,7 +106,7 @@ function initialise(): void {
   store<u64>(CR3, 0);
   store<u64>(CR4, 0);
   store<u64>(EFER, 0);
-  memory.fill(DR, 0, 32);
+  memory.fill(DR, 0, 40);
   store<u64>(DR + 48, 0xffff0ff0);
   store<u64>(DR + 56, 0x400);
   store<u32>(INHIBIT, 0);

@@ -48,7 +48,7 @@ export function takeHostBreak(): bool {
   if (load<u32>(PENDING) != HOST_BREAK) return false;
   store<u32>(PENDING, 0);
   if (isBreakpoint(linearRip())) requestExit(EXIT_BREAKPOINT, linearRip());
-  store<u32>(SKIPPING, 1);
+  store<u32>(SKIPPING, load<u32>(ACTIVE) + 1);
   store<u64>(SKIP_AT, load<u64>(RIP));
   return true;
 }
@@ -68,7 +68,12 @@ let hidden: u32 = 0;
 
 /** Whether the instruction at RIP is to be executed although it has a breakpoint; those are then out of sight. */
 export function skipsBreakpoint(): bool {
-  if (load<u32>(SKIPPING) == 0 || load<u64>(SKIP_AT) != load<u64>(RIP)) return false;
+  if (load<u32>(SKIPPING) != load<u32>(ACTIVE) + 1) return false;
+  if (load<u64>(SKIP_AT) != load<u64>(RIP)) {
+    // The CPU goes on elsewhere: when it comes back here, that is another hit.
+    store<u32>(SKIPPING, 0);
+    return false;
+  }
   hidden = load<u32>(BREAK_COUNT);
   store<u32>(BREAK_COUNT, 0);
   tracesReset();

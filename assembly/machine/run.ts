@@ -3,7 +3,7 @@
  * single step looked at between instructions. Mirrors SDM 3A 6.9 (priority among simultaneous events).
  */
 
-import { checkCodeBreakpoint, forgetMet, hasCodeBreakpoints, raiseTrap } from "../cpu/debug";
+import { beginStep, checkCodeBreakpoint, forgetMet, hasCodeBreakpoints, raiseTrap } from "../cpu/debug";
 import { deliver, deliverPending, EXCEPTION, EXTERNAL } from "../cpu/delivery";
 import { faulted, MC, NMI } from "../cpu/exceptions";
 import * as id from "../cpu/ids";
@@ -100,13 +100,13 @@ export function run(budget: i32): u32 {
     if (unchecked || breakpoints || hooked || skips) chunk = 1;
     store<u64>(FLAGS, load<u64>(FLAGS) & ~FLAG_RF);
     store<u32>(SHADOW_SKIP, unchecked ? 1 : 0);
-    const shadow = load<u32>(INHIBIT);
-    const stepping = (load<u64>(FLAGS) & FLAG_TF) != 0;
+    const holdsDebug = load<u32>(INHIBIT) == 2;
+    beginStep((load<u64>(FLAGS) & FLAG_TF) != 0);
     store<u32>(INHIBIT, 0);
     store<i64>(RUN_CHUNK, chunk);
     store<i64>(BUDGET, chunk);
     store<u32>(SIGNAL, 0);
-    if (breakpoints && !resumed) checkCodeBreakpoint();
+    if (breakpoints && !resumed && !holdsDebug) checkCodeBreakpoint();
     if (!faulted()) slice();
     if (skips) breakpointSkipped();
     const done = chunk - load<i64>(BUDGET);
@@ -129,7 +129,7 @@ export function run(budget: i32): u32 {
       if (branch(activeCpu(), <u32>from, <u32>(from >> 32)) != 0) requestExit(EXIT_STEP, from);
     }
     if (faulted()) forgetMet();
-    else if (!raiseTrap(stepping && done != 0)) {
+    else if (done == 0 || !raiseTrap()) {
       if (load<u32>(EXIT_REASON) != NO_EXIT) break;
       continue;
     }

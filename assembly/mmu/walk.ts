@@ -1,6 +1,7 @@
 /**
  * Page walks: linear to physical by the paging mode in force, with permission checks and A/D bits. SDM 3A
- * chapter 4. A walk reports a fault through exceptions.ts and returns INVALID; nothing else changes then.
+ * chapter 4. A walk reports a fault through exceptions.ts and returns INVALID; of the tables, the accessed bits of
+ * the entries that led on are set then (4.8).
  */
 import { raisePageFault } from "../cpu/exceptions";
 import {
@@ -74,11 +75,6 @@ export function walk(address: u64, kind: u32): u64 {
   let rights: u64 = RW | US;
   let noExecute = false;
   const reserved: u64 = (ADDRESS & ~PHYSICAL_BITS) | (nxe ? 0 : NX);
-  // Entries on the way without an accessed bit, which is set once the whole walk has passed.
-  let path0: u64 = 0,
-    path1: u64 = 0,
-    path2: u64 = 0;
-  let untouched: u32 = 0;
   while (true) {
     const at = table + ((address >> shift) & (shift == 30 && !long ? 3 : 511)) * 8;
     const entry = loadEntry(at);
@@ -95,9 +91,6 @@ export function walk(address: u64, kind: u32): u64 {
       const mask: u64 = ((<u64>1) << shift) - 1;
       if (large && (entry & mask & ADDRESS & ~0x1000) != 0) return fault(address, kind, user, nxe, 9);
       if (!permitted(kind, user, rights, noExecute)) return fault(address, kind, user, nxe, 1);
-      if (untouched > 0) touch(path0);
-      if (untouched > 1) touch(path1);
-      if (untouched > 2) touch(path2);
       const isWrite = (kind & WRITE) != 0;
       const marked = entry | A | (isWrite ? D : 0);
       if (marked != entry) storeEntry(at, marked, 8);
@@ -106,12 +99,8 @@ export function walk(address: u64, kind: u32): u64 {
       walkLarge = shift == 12 ? 0 : shift == 21 ? 1 : 2;
       return ((entry & ADDRESS & ~mask) | (address & mask)) & PHYSICAL_BITS;
     }
-    if (!isPdpte32 && (entry & A) == 0) {
-      if (untouched == 0) path0 = at;
-      else if (untouched == 1) path1 = at;
-      else path2 = at;
-      untouched++;
-    }
+    // An entry that leads on has been used, whatever comes of the walk.
+    if (!isPdpte32 && (entry & A) == 0) storeEntry(at, entry | A, 8);
     table = entry & ADDRESS;
     shift -= 9;
   }
@@ -132,11 +121,6 @@ export function peek(address: u64): u64 {
     table = entry & ADDRESS;
   }
   return INVALID;
-}
-
-function touch(at: u64): void {
-  const entry = loadEntry(at);
-  if ((entry & A) == 0) storeEntry(at, entry | A, 8);
 }
 
 function writable(user: bool, rights: u64): bool {
@@ -187,10 +171,10 @@ function walk32(address: u64, kind: u32): u64 {
   }
   const at = (entry & 0xfffff000) + ((address >> 12) & 1023) * 4;
   const page = loadEntry(at) & 0xffffffff;
+  if ((entry & A) == 0) storeEntry(directory, entry | A, 4);
   if ((page & P) == 0) return fault(address, kind, user, false, 0);
   const rights = entry & page;
   if (!permitted(kind, user, rights, false)) return fault(address, kind, user, false, 1);
-  if ((entry & A) == 0) storeEntry(directory, entry | A, 4);
   const marked = page | A | (isWrite ? D : 0);
   if (marked != page) storeEntry(at, marked, 4);
   walkWritable = (marked & D) != 0 && writable(user, rights);

@@ -25,6 +25,7 @@ export const CR2 = 0x11228;
 export const CR3 = 0x11230;
 export const CR4 = 0x11238;
 export const DR = 0x11240;
+export const MET = 0x11260;
 export const EFER = 0x11280;
 export const STAR = 0x11288;
 export const LSTAR = 0x11290;

@@ -36,6 +36,21 @@ describe("breakpoints", () => {
     expect(core.stateHash()).toBe((await plain(core)).stateHash());
   });
 
+  test("are not skipped when the host has sent the CPU elsewhere meanwhile", async () => {
+    const core = await ring0(LOOP);
+    using _breakpoint = core.instruments.breakpoint(BigInt(CODE + 2));
+    expect(core.run(1000).kind).toBe("breakpoint");
+    // To the jump at the end: it comes round to the breakpoint at the very start of a run.
+    core.setRegister("rip", BigInt(CODE + 16));
+    expect(core.run(2).kind).toBe("budget");
+    expect(core.registers()).toMatchObject({ rip: BigInt(CODE + 2), rax: 2n });
+    expect(core.run(1000)).toEqual({ kind: "breakpoint", address: BigInt(CODE + 2) });
+    expect(core.registers().rax).toBe(2n);
+    // Where it was left, it goes on.
+    expect(core.run(1000).kind).toBe("breakpoint");
+    expect(core.registers().rax).toBe(3n);
+  });
+
   test("are gone when disposed of", async () => {
     const core = await ring0(LOOP);
     core.instruments.breakpoint(BigInt(CODE + 2))[Symbol.dispose]();

@@ -71,10 +71,22 @@ describe("debug exceptions", () => {
     expect(frame(core).rflags & 0x10000n).toBe(0n);
   });
 
-  test("an instruction breakpoint is a fault with RF, and IRET to it goes on", async () => {
+  test("an instruction breakpoint saves RF clear; IRET with RF set goes on", async () => {
     const set = [...movRax(CODE + 20), ...movDr(0), ...movRax(1), ...movDr(7)];
     expect(set.length).toBe(20);
-    const core = await ring0([...set, 0x90, HLT], { returning: [DB] });
+    const handler = 0x9000; // or dword [rsp + 16], 10000h; iretq
+    const core = await ring0(
+      [...set, 0x90, HLT],
+      { handlers: { [DB]: handler } },
+      {
+        pieces: [
+          { address: handler, bytes: Uint8Array.of(0x81, 0x4c, 0x24, 16, ...u32(0x10000), 0x48, 0xcf) },
+        ],
+      },
+    );
+    using _breakpoint = core.instruments.breakpoint(BigInt(handler));
+    expect(core.run(100).kind).toBe("breakpoint");
+    expect(frame(core)).toEqual({ rip: CODE + 20, rflags: 2n });
     expect(core.run(100).kind).toBe("halted");
     expect(core.exceptions()).toMatchObject([{ vector: DB, rip: BigInt(CODE + 20) }]);
     expect(core.registers().rip).toBe(BigInt(CODE + 22));
