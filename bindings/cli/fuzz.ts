@@ -1,11 +1,15 @@
 /** `crashlab fuzz`: the core against random machines, the readers against damaged files. */
 import { Command } from "commander";
+import { loadGuest } from "#assets";
 import { CrashlabError } from "../error.ts";
 import { fuzzFiles } from "../fuzz/files.ts";
 import { fuzzHostile } from "../fuzz/hostile.ts";
+import { fuzzImages } from "../fuzz/images.ts";
 import { fuzzNative } from "../fuzz/native.ts";
+import { fuzzSystem, type SystemSubject, systemSubjects } from "../fuzz/system.ts";
 import { watch } from "../fuzz/watchdog.ts";
-import { examples, toJson } from "./files.ts";
+import { fuzzX87 } from "../fuzz/x87.ts";
+import { examples, readInput, toJson } from "./files.ts";
 
 export function fuzzCommand(): Command {
   const fuzz = new Command("fuzz").description("try the machine with random programs; exit 1 when it fails");
@@ -34,6 +38,40 @@ export function fuzzCommand(): Command {
     .option("--json", "print the result as JSON")
     .addHelpText("after", examples("crashlab fuzz files --seed 1 --files 100000"))
     .action(runFiles);
+  fuzz
+    .command("system")
+    .description(
+      "random page tables, descriptors, gates, system calls, debug registers in QEMU and in the core",
+    )
+    .option("--seed <n>", "seed of the first batch of cases; the next ones have the next", "1")
+    .option("--cases <n>", "cases to run on each side", "4000")
+    .option("--limit <n>", "differences after which it stops", "20")
+    .option("--subjects <list>", `only these: ${systemSubjects.join(",")}`)
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", examples("crashlab fuzz system --seed 1 --cases 100000"))
+    .action(runSystem);
+  fuzz
+    .command("x87")
+    .description("single x87 instructions on this processor and on the core, exceptions unmasked too")
+    .option("--seed <n>", "seed of the first batch of cases; the next ones have the next", "1")
+    .option("--cases <n>", "instructions to run on each side", "100000")
+    .option("--tolerance <ulps>", "units in the last place that transcendental functions may be off", "4")
+    .option("--limit <n>", "differences after which it stops", "20")
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", examples("crashlab fuzz x87 --seed 1 --cases 1000000"))
+    .action(runX87);
+  fuzz
+    .command("images")
+    .description("damaged kernels and snapshots: each is refused with a reason, or runs")
+    .argument(
+      "[kernels...]",
+      "kernels to damage too: vmlinux, bzImage, multiboot; by default the one that comes with crashlab",
+    )
+    .option("--seed <n>", "seed of the first case; the next ones have the next", "1")
+    .option("--cases <n>", "images to try", "1000")
+    .option("--json", "print the result as JSON")
+    .addHelpText("after", examples("crashlab fuzz images --cases 10000 build/stock/vmlinuz"))
+    .action(runImages);
   for (const command of fuzz.commands) command.exitOverride().showHelpAfterError();
   return fuzz;
 }
@@ -95,6 +133,93 @@ async function runNative(flags: Flags & { readonly limit: string }): Promise<voi
     console.log(`${instructions} instructions, ${differences.length} differences`);
   }
   if (differences.length > 0) process.exitCode = 1;
+}
+
+interface CaseFlags {
+  readonly seed: string;
+  readonly cases: string;
+  readonly limit: string;
+  readonly json?: boolean;
+}
+
+async function runSystem(flags: CaseFlags & { readonly subjects?: string }): Promise<void> {
+  const total = count("--cases", flags.cases);
+  const progress = progressLine(total);
+  const outcome = await fuzzSystem({
+    seed: count("--seed", flags.seed),
+    cases: total,
+    limit: count("--limit", flags.limit),
+    subjects: subjectsOf(flags.subjects),
+    onBatch: ({ seed, cases }) => progress({ seed, instructions: cases }),
+  });
+  clearProgress();
+  const { cases, differences, known, vectors } = outcome;
+  if (flags.json === true) console.log(toJson(outcome));
+  else {
+    for (const difference of differences) console.log(difference);
+    const ends = Object.entries(vectors).map(([vector, times]) => `${vector} ${times}`);
+    console.log(`cases by the vector they ended in: ${ends.join(", ")}`);
+    for (const [reason, times] of Object.entries(known)) console.log(`${times} times known: ${reason}`);
+    console.log(`${cases} cases from seed ${flags.seed}, ${differences.length} differences`);
+  }
+  if (differences.length > 0) process.exitCode = 1;
+}
+function subjectsOf(list: string | undefined): readonly SystemSubject[] {
+  if (list === undefined) return systemSubjects;
+  return list.split(",").map((name) => {
+    const subject = systemSubjects.find((each) => each === name);
+    if (subject !== undefined) return subject;
+    throw new CrashlabError(
+      "bad-option",
+      `expected subjects among ${systemSubjects.join(", ")}, found ${name}`,
+    );
+  });
+}
+
+async function runX87(flags: CaseFlags & { readonly tolerance: string }): Promise<void> {
+  const total = count("--cases", flags.cases);
+  const progress = progressLine(total);
+  const outcome = await fuzzX87({
+    seed: count("--seed", flags.seed),
+    cases: total,
+    tolerance: count("--tolerance", flags.tolerance),
+    limit: count("--limit", flags.limit),
+    onBatch: ({ seed, cases }) => progress({ seed, instructions: cases }),
+  });
+  clearProgress();
+  const { cases, differences } = outcome;
+  if (flags.json === true) console.log(toJson(outcome));
+  else {
+    for (const difference of differences) console.log(difference);
+    console.log(`${cases} cases from seed ${flags.seed}, ${differences.length} differences`);
+  }
+  if (differences.length > 0) process.exitCode = 1;
+}
+
+async function runImages(paths: readonly string[], flags: Omit<CaseFlags, "limit">): Promise<void> {
+  const total = count("--cases", flags.cases);
+  const progress = progressLine(total);
+  const kernels =
+    paths.length > 0 ? await Promise.all(paths.map((path) => readInput(path))) : [await loadGuest("vmlinux")];
+  await using watchdog = watch(SILENCE_SECONDS);
+  const outcome = await fuzzImages({
+    seed: count("--seed", flags.seed),
+    cases: total,
+    kernels,
+    onCase: ({ seed, cases }) => {
+      watchdog.beat(seed);
+      progress({ seed, instructions: cases });
+    },
+  });
+  clearProgress();
+  const { cases, ends, failures } = outcome;
+  if (flags.json === true) console.log(toJson(outcome));
+  else {
+    for (const failure of failures) console.log(failure);
+    const counts = Object.entries(ends).map(([end, times]) => `${end} ${times}`);
+    console.log(`${cases} images from seed ${flags.seed}: ${counts.join(", ")}; ${failures.length} failures`);
+  }
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 /** Shows how far a run is, on a terminal, at most twice a second. */

@@ -80,16 +80,20 @@ export function canRunNatively(): boolean {
     return false;
   }
 }
+/** Throws `missing-asset` where nothing can be compared with. */
+export function requireNative(): void {
+  if (canRunNatively()) return;
+  throw new CrashlabError(
+    "missing-asset",
+    "expected an x86-64 Linux with a C compiler (cc) and the project's sources, found none; run it in a checkout on such a machine",
+  );
+}
 const SOURCE = fileURLToPath(new URL("native/streams.c", import.meta.url));
 
 /** Compares until so many instructions have run. Throws `missing-asset` where nothing can be compared with. */
 export async function fuzzNative(options: NativeOptions = {}): Promise<NativeOutcome> {
   const { seed: first = 1, instructions = 1_000_000, limit = 20, onProgram } = options;
-  if (!canRunNatively())
-    throw new CrashlabError(
-      "missing-asset",
-      "expected an x86-64 Linux with a C compiler (cc) and the project's sources, found none; run it in a checkout on such a machine",
-    );
+  requireNative();
   const folder = mkdtempSync(join(tmpdir(), "crashlab-native-"));
   try {
     const program = join(folder, "streams");

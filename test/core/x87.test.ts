@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Core } from "../../bindings/core/core.ts";
 import type { FpuState } from "../../bindings/core/fpu.ts";
-import { canRunNatively, fuzzX87 } from "../../tools/native/x87.ts";
+import { canRunNatively } from "../../bindings/fuzz/native.ts";
+import { fuzzX87 } from "../../bindings/fuzz/x87.ts";
 import { CODE, frame, ring0 } from "./ring0.ts";
 
 const HLT = 0xf4;

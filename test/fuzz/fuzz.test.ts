@@ -4,8 +4,11 @@ import { Core } from "../../bindings/core/core.ts";
 import { decodeSnapshot, encodeSnapshot } from "../../bindings/core/snapshot.ts";
 import { CrashlabError } from "../../bindings/error.ts";
 import { fuzzHostile } from "../../bindings/fuzz/hostile.ts";
+import { fuzzImages } from "../../bindings/fuzz/images.ts";
 import { canRunNatively, fuzzNative } from "../../bindings/fuzz/native.ts";
 import { Random } from "../../bindings/fuzz/random.ts";
+import { canRunQemu } from "../../bindings/fuzz/system/machines.ts";
+import { fuzzSystem } from "../../bindings/fuzz/system.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
 const instructions = Number(process.env["FUZZ_INSTRUCTIONS"] ?? 1_000_000);
@@ -34,6 +37,26 @@ describe.skipIf(!canRunNatively())("this processor", () => {
     const outcome = await fuzzNative({ seed, instructions: instructions / 5 });
     expect(outcome.differences).toEqual([]);
     expect(outcome.faults).toBeGreaterThan(50);
+  });
+});
+
+describe.skipIf(!canRunQemu())("QEMU", () => {
+  test("agrees about page tables, gates, transfers, registers", { timeout: 600_000 }, async () => {
+    const outcome = await fuzzSystem({ seed, cases: 2000 });
+    expect(outcome.differences).toEqual([]);
+    expect(outcome.cases).toBe(2000);
+    // Every kind of end occurs: those that got through, faults of each sort, traps.
+    for (const vector of [1, 6, 11, 13, 14, 205]) expect(outcome.vectors[vector]).toBeGreaterThan(3);
+  });
+});
+
+describe("damaged kernels and snapshots", () => {
+  test("are refused with a reason, or make a machine", { timeout: 300_000 }, async () => {
+    const outcome = await fuzzImages({ seed, cases: 300 });
+    expect(outcome.failures).toEqual([]);
+    expect(outcome.ends["bad-kernel"]).toBeGreaterThan(20);
+    expect(outcome.ends["bad-snapshot"]).toBeGreaterThan(5);
+    expect(outcome.ends["ran"]).toBeGreaterThan(20);
   });
 });
 

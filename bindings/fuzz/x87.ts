@@ -1,5 +1,5 @@
 /**
- * Random x87 instructions on this processor (tools/native/run.c) and on the core, from equal states. FIP, FDP and FOP
+ * Random x87 instructions on this processor (native/x87.c) and on the core, from equal states. FIP, FDP and FOP
  * are not compared, nor are the results of the transcendental functions beyond `tolerance` units in the last place:
  * they differ between makers.
  */
@@ -7,8 +7,12 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Core } from "../../bindings/core/core.ts";
-import type { FpuState } from "../../bindings/core/fpu.ts";
+import { fileURLToPath } from "node:url";
+import { Core } from "../core/core.ts";
+import type { FpuState } from "../core/fpu.ts";
+import { CrashlabError } from "../error.ts";
+import { requireNative } from "./native.ts";
+import { Random } from "./random.ts";
 
 const RECORD = 768;
 const MEMORY = 512;
@@ -21,44 +25,53 @@ const CODE_AT = 0x100000;
 const DATA_AT = 0x200000;
 const MIB2 = 0x200000;
 
-export interface X87Fuzz {
-  readonly seed: number;
-  readonly cases: number;
-  /** Units in the last place that a transcendental function may be off. */
+export interface X87Options {
+  /** Batches are made from `seed`, `seed + 1` and so on. Default 1. */
+  readonly seed?: number;
+  /** Instructions to run on each side. Default 100,000. */
+  readonly cases?: number;
+  /** Units in the last place that a transcendental function may be off. Default 4. */
   readonly tolerance?: number;
+  /** Differences after which it stops. Default 20. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+  readonly onBatch?: (progress: { readonly seed: number; readonly cases: number }) => void;
 }
 export interface X87Outcome {
   readonly cases: number;
+  /** One line a difference: the seed of its batch and its number there. */
   readonly differences: readonly string[];
 }
 
-/** Whether this machine can be the reference: an x86-64 Linux with a C compiler. */
-export function canRunNatively(): boolean {
-  if (process.arch !== "x64" || process.platform !== "linux") return false;
-  try {
-    execFileSync("cc", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Cases of one run of the native program. */
+const BATCH = 50_000;
 
-/** Runs `cases` instructions on both; one line a difference. */
-export async function fuzzX87(options: X87Fuzz): Promise<X87Outcome> {
-  const random = new Random(options.seed);
-  const input = Buffer.alloc(options.cases * RECORD);
-  for (let n = 0; n < options.cases; n++)
-    fillRecord(random, input.subarray(n * RECORD, (n + 1) * RECORD), pick(random, INSTRUCTIONS));
-  const native = runNatively(input);
+/** Runs `cases` instructions on both. Throws `missing-asset` where nothing can be compared with. */
+export async function fuzzX87(options: X87Options = {}): Promise<X87Outcome> {
+  const { seed: first = 1, cases: total = 100_000, tolerance = 4, limit = 20, signal, onBatch } = options;
+  requireNative();
   const core = await prepare();
   const differences: string[] = [];
-  for (let n = 0; n < options.cases; n++) {
-    const before = input.subarray(n * RECORD, (n + 1) * RECORD);
-    const want = native.subarray(n * RECORD, (n + 1) * RECORD);
-    const found = compare(before, want, runOnCore(core, before), options.tolerance ?? 4);
-    if (found.length > 0) differences.push(`case ${n} ${describe(before)}: ${found.join("; ")}`);
+  let done = 0;
+  for (let seed = first; done < total && differences.length < limit; seed++) {
+    if (signal?.aborted) throw new CrashlabError("aborted", "expected to finish, found the signal aborted");
+    onBatch?.({ seed, cases: done });
+    const random = new Random(seed);
+    const cases = Math.min(BATCH, total - done);
+    const input = Buffer.alloc(cases * RECORD);
+    for (let n = 0; n < cases; n++)
+      fillRecord(random, input.subarray(n * RECORD, (n + 1) * RECORD), random.pick(INSTRUCTIONS));
+    const native = runNatively(input);
+    for (let n = 0; n < cases && differences.length < limit; n++) {
+      const before = input.subarray(n * RECORD, (n + 1) * RECORD);
+      const want = native.subarray(n * RECORD, (n + 1) * RECORD);
+      const found = compare(before, want, runOnCore(core, before), tolerance);
+      if (found.length > 0)
+        differences.push(`seed ${seed} case ${n} ${describe(before)}: ${found.join("; ")}`);
+    }
+    done += cases;
   }
-  return { cases: options.cases, differences };
+  return { cases: done, differences };
 }
 
 // ---- instructions ----
@@ -153,30 +166,6 @@ function isTranscendental(op: number, modrm: number): boolean {
 
 // ---- states ----
 
-/** SplitMix64, in two halves to stay with numbers where it matters. */
-class Random {
-  #state: bigint;
-  constructor(seed: number) {
-    this.#state = BigInt(seed);
-  }
-  u64(): bigint {
-    this.#state = BigInt.asUintN(64, this.#state + 0x9e3779b97f4a7c15n);
-    let z = this.#state;
-    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n);
-    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d049bb133111ebn);
-    return z ^ (z >> 31n);
-  }
-  below(n: number): number {
-    return Number(this.u64() % BigInt(n));
-  }
-}
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  const value = from[random.below(from.length)];
-  if (value === undefined) throw new RangeError("expected a choice, found none");
-  return value;
-}
-
 /** A fraction of `bits` bits: random, or with long runs, or near a power of two. */
 function fraction(random: Random, bits: number): bigint {
   const all = (1n << BigInt(bits)) - 1n;
@@ -229,17 +218,7 @@ function extended(random: Random, base: number): Uint8Array {
 }
 
 function fillRecord(random: Random, record: Buffer, code: Code): void {
-  const base = pick(random, [
-    16383,
-    16383,
-    16383,
-    16383,
-    8192,
-    24575,
-    16383 - 127,
-    16383 + 127,
-    16383 - 1023,
-  ]);
+  const base = random.pick([16383, 16383, 16383, 16383, 8192, 24575, 16383 - 127, 16383 + 127, 16383 - 1023]);
   let control = 0x7f | (random.below(4) << 8) | (random.below(4) << 10);
   if (random.below(4) === 0) control &= ~random.below(0x40);
   // Exceptions that are pending stop an instruction that waits, so only masked ones are.
@@ -278,7 +257,7 @@ function runNatively(input: Buffer): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "crashlab-native-"));
   try {
     const program = join(folder, "run");
-    execFileSync("cc", ["-O1", "-o", program, join(import.meta.dirname, "run.c")]);
+    execFileSync("cc", ["-O1", "-o", program, fileURLToPath(new URL("native/x87.c", import.meta.url))]);
     return execFileSync(program, { input, maxBuffer: input.length + RECORD });
   } finally {
     rmSync(folder, { recursive: true });
@@ -286,7 +265,7 @@ function runNatively(input: Buffer): Buffer {
 }
 
 async function prepare(): Promise<Core> {
-  const core = await Core.create({ ramBytes: 4 * MIB2 });
+  const core = await Core.create({ ramBytes: 4 * MIB2, recordInputs: false });
   const tables = new DataView(new ArrayBuffer(0x3000));
   tables.setBigUint64(0, 0x2003n, true);
   tables.setBigUint64(0x1000, 0x3003n, true);
