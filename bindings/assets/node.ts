@@ -1,5 +1,6 @@
 /** Where crashlab's built parts lie when it runs in Node.js: `build/` beside `bindings/` or `dist/`. */
 import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { CrashlabError } from "../error.ts";
 import { once } from "./once.ts";
 
@@ -15,11 +16,13 @@ export function loadGuest(name: string, build?: string): Promise<Uint8Array<Arra
   return load(`guest${build === undefined ? "" : `-${build}`}/${name}`);
 }
 
+const BUNDLER = "or tell a bundler that crashlab is external";
+
 /** What makes a part that is not there. */
 function advice(path: string): string {
-  if (path === "core.wasm") return "run: npm run build:core";
+  if (path === "core.wasm") return `run: npm run build:core; ${BUNDLER}`;
   const [, build] = /^guest-(\w+)\//.exec(path) ?? [];
-  if (build === undefined) return "run: npm run build:guest";
+  if (build === undefined) return `run: npm run build:guest; ${BUNDLER}`;
   return `instrumented kernels are not in the npm package; in crashlab's sources run: npm run build:guest -- --kasan=${build}`;
 }
 
@@ -28,8 +31,10 @@ const load = once(async (path) => {
   try {
     return new Uint8Array(await readFile(url));
   } catch (cause) {
-    throw new CrashlabError("missing-asset", `expected ${url.pathname}, found nothing; ${advice(path)}`, {
-      cause,
-    });
+    throw new CrashlabError(
+      "missing-asset",
+      `expected ${fileURLToPath(url)}, found nothing; ${advice(path)}`,
+      { cause },
+    );
   }
 });

@@ -8,10 +8,12 @@ import { once } from "./once.ts";
 
 const PARTS: { readonly [name: string]: URL } = {
   "core.wasm": new URL("../../build/core.wasm", import.meta.url),
-  vmlinux: new URL("../../build/guest/vmlinux", import.meta.url),
+  vmlinux: new URL("../../build/guest/vmlinux.gz", import.meta.url),
   "initramfs.cpio": new URL("../../build/guest/initramfs.cpio", import.meta.url),
   "modules/mydriver.ko": new URL("../../build/guest/modules/mydriver.ko", import.meta.url),
   "modules/labcrash.ko": new URL("../../build/guest/modules/labcrash.ko", import.meta.url),
+  "modules/kasan_test.ko": new URL("../../build/guest/modules/kasan_test.ko", import.meta.url),
+  "modules/kasan_stress.ko": new URL("../../build/guest/modules/kasan_stress.ko", import.meta.url),
 };
 
 /** The compiled machine, `build/core.wasm`. */
@@ -35,7 +37,7 @@ const load = once(async (name) => {
   let found: string;
   try {
     const response = await fetch(url);
-    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+    if (response.ok) return await unpack(await response.blob());
     found = `status ${response.status}`;
   } catch (cause) {
     found = String(cause);
@@ -45,3 +47,11 @@ const load = once(async (name) => {
     `expected ${url.href}, found ${found}; serve crashlab's build/ folder there`,
   );
 });
+
+/** The content of a part; a server may have unpacked it already. */
+async function unpack(part: Blob): Promise<Uint8Array<ArrayBuffer>> {
+  const [first, second] = new Uint8Array(await part.slice(0, 2).arrayBuffer());
+  const packed = first === 0x1f && second === 0x8b;
+  const stream = packed ? part.stream().pipeThrough(new DecompressionStream("gzip")) : part.stream();
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}

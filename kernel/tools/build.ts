@@ -1,5 +1,5 @@
 /**
- * Builds the guest: build/guest/{vmlinux, System.map, initramfs.cpio, modules/*.ko, SHA256SUMS}. The same
+ * Builds the guest: build/guest/{vmlinux, vmlinux.gz, System.map, initramfs.cpio, modules/*.ko, SHA256SUMS}. The same
  * sources give the same bytes wherever they lie. Objects are rebuilt when their source, a header or a flag
  * changed (by content); nothing is done when nothing has changed.
  *
@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { type CpioEntry, writeCpio } from "../../bindings/machine/stock/cpio.ts";
 import { Elf } from "./elf.ts";
 import { publicKey, signModule } from "./sign.ts";
@@ -384,6 +385,8 @@ const map: string = kallsymsOf(elf)
   )
   .join("");
 writeFileSync(join(out, "System.map"), map);
+// For web pages: less to load, and a name that a development server does not take for a module.
+writeFileSync(join(out, "vmlinux.gz"), gzipSync(readFileSync(join(out, "vmlinux")), { level: 9 }));
 const artefacts: string[] = [
   "vmlinux",
   "System.map",

@@ -1,10 +1,17 @@
-/** The same suite in Node.js, on a page and in a worker of Chromium, from the packed package through Vite. */
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+/**
+ * The same suite in Node.js, on a page and in a worker of Chromium, from the packed package: by Vite's development
+ * server and by its build. And the README's example on a page, by Vite and by esbuild.
+ */
+import { execFile } from "node:child_process";
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "vite";
+import { promisify } from "node:util";
+import * as esbuild from "esbuild";
+import type { Page } from "playwright-core";
+import { build, createServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOT } from "../docs/run.ts";
-import { install, type Project } from "../package/install.ts";
+import { INSTALLING, install, NODE24, type Project } from "../package/install.ts";
 import { CHROMIUM, launch, serve } from "./chromium.ts";
 import { type Answers, answers } from "./suite.ts";
 
@@ -28,62 +35,132 @@ globalThis.done = new Promise((resolve, reject) => {
 });
 `;
 
+/** Keeps what a page says, in words: Playwright's own account of console.log() has no bigint. */
+const EAR = `<script>
+  globalThis.said = [];
+  console.log = (...words) => said.push(words.join(" "));
+</script>`;
+const html = (script: string, head = ""): string =>
+  `<!doctype html><title>crashlab</title><link rel="icon" href="data:,">${head}<script type="module" src="${script}"></script>`;
+
+let project: Project;
+let here: Answers;
+beforeAll(async () => {
+  here = await answers();
+  project = await install();
+  mkdirSync(join(project.folder, "src"));
+  copyFileSync(join(ROOT, "test/browser/suite.ts"), join(project.folder, "src/suite.ts"));
+}, INSTALLING);
+afterAll(() => project?.[Symbol.dispose]());
+
 describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
-  let project: Project;
   let site: string;
-  let here: Answers;
 
   beforeAll(async () => {
-    here = await answers();
-    project = await install();
-    mkdirSync(join(project.folder, "src"));
-    copyFileSync(join(ROOT, "test/browser/suite.ts"), join(project.folder, "src/suite.ts"));
-    for (const [name, code] of Object.entries({ page: PAGE, worker: WORKER, with_worker: WORKER_PAGE })) {
+    const readme = readFileSync(join(project.folder, "node_modules/crashlab/README.md"), "utf8");
+    const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+    for (const [name, code] of Object.entries({
+      ...{ page: PAGE, worker: WORKER, with_worker: WORKER_PAGE, example },
+    })) {
       writeFileSync(join(project.folder, `src/${name}.ts`), code);
     }
-    for (const name of ["page", "with_worker"]) {
-      const html = `<!doctype html><title>${name}</title><script type="module" src="/src/${name}.ts"></script>`;
-      writeFileSync(join(project.folder, `${name}.html`), html);
-    }
+    for (const name of ["page", "with_worker"])
+      writeFileSync(join(project.folder, `${name}.html`), html(`/src/${name}.ts`));
+    writeFileSync(join(project.folder, "example.html"), html("/src/example.ts", EAR));
     site = join(project.folder, "site");
     await build({
-      root: project.folder,
-      configFile: false,
-      logLevel: "error",
-      worker: { format: "es" },
+      ...{ root: project.folder, configFile: false, logLevel: "error" },
       build: {
         outDir: site,
-        target: "esnext",
-        rollupOptions: { input: ["page", "with_worker"].map((name) => join(project.folder, `${name}.html`)) },
+        rollupOptions: {
+          input: ["with_worker", "example"].map((name) => join(project.folder, `${name}.html`)),
+        },
       },
     });
   });
-  afterAll(() => project?.[Symbol.dispose]());
 
-  test("Vite takes the core and the guest into the site", () => {
-    const assets = readdirSync(join(site, "assets")).map((name) => name.replace(/-[\w-]{8}\.?(?=\.|$)/, ""));
-    expect(assets).toEqual(expect.arrayContaining(["core.wasm", "initramfs.cpio", "mydriver.ko", "vmlinux"]));
-  });
-
-  test.each(["page", "with_worker"])("%s: all answers are Node's", async (name) => {
-    await using served = await serve(site);
+  /** Opens a page, lets it say what it has to, and sees that nothing went wrong on it. */
+  async function visit<T>(url: string, ask: (page: Page) => Promise<T>): Promise<T> {
     const browser = await launch();
     try {
       const page = await browser.newPage();
       const problems: string[] = [];
       page.on("pageerror", (error) => problems.push(String(error)));
-      await page.goto(`${served.url}${name}.html`);
-      const there = await page.evaluate(() => (globalThis as unknown as { done: Promise<Answers> }).done);
+      await page.goto(url);
+      const said = await ask(page);
       expect(problems).toEqual([]);
-      expect(there).toEqual(here);
+      return said;
     } finally {
       await browser.close();
     }
+  }
+  const askAnswers = (page: Page): Promise<Answers> =>
+    page.evaluate(() => (globalThis as unknown as { done: Promise<Answers> }).done);
+
+  test("Vite takes the core and the guest into the site", () => {
+    const assets = readdirSync(join(site, "assets")).map((name) => name.replace(/-[\w-]{8}\.?(?=\.|$)/, ""));
+    expect(assets).toEqual(
+      expect.arrayContaining(["core.wasm", "initramfs.cpio", "mydriver.ko", "vmlinux.gz"]),
+    );
+  });
+
+  test("a page of Vite's development server: all answers are Node's", async () => {
+    const server = await createServer({
+      ...{ root: project.folder, configFile: false, logLevel: "error" },
+      server: { port: 0, host: "127.0.0.1", hmr: false, watch: null },
+    });
+    await server.listen();
+    try {
+      const [url = ""] = server.resolvedUrls?.local ?? [];
+      expect(await visit(`${url}page.html`, askAnswers)).toEqual(here);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test("a worker of a site that Vite built: all answers are Node's", async () => {
+    await using served = await serve(site);
+    expect(await visit(`${served.url}with_worker.html`, askAnswers)).toEqual(here);
+  });
+
+  /** As docs/web.md says: bundle, and put the package's build/ folder at the root of the site. */
+  async function bundle(): Promise<string> {
+    const folder = join(project.folder, "bundled");
+    await esbuild.build({
+      entryPoints: [join(project.folder, "src/example.ts")],
+      ...{ outfile: join(folder, "example.js"), bundle: true, format: "esm", logLevel: "error" },
+    });
+    cpSync(join(project.folder, "node_modules/crashlab/build"), join(folder, "build"), { recursive: true });
+    writeFileSync(join(folder, "example.html"), html("/example.js", EAR));
+    return folder;
+  }
+
+  test.each(["Vite", "esbuild"])("the README's example on a page of %s", async (bundler) => {
+    await using served = await serve(bundler === "Vite" ? site : await bundle());
+    const said = await visit(`${served.url}example.html`, async (page) => {
+      await page.waitForFunction(async () => {
+        const folder = await navigator.storage.getDirectory();
+        const file = await folder.getFileHandle("vmcore").catch(() => undefined);
+        return ((await file?.getFile())?.size ?? 0) > 100e6;
+      });
+      return page.evaluate(() => (globalThis as unknown as { said: string[] }).said);
+    });
+    expect(said).toEqual([
+      "notifier: Fatal exception",
+      expect.stringMatching(/ in my_driver_read at modules\/mydriver\/mydriver\.c \d+$/),
+      "the CPU saw CR2 = 8",
+    ]);
   });
 });
 
-test("the suite's answers are what they should be", async () => {
-  const here = await answers();
+test.skipIf(NODE24 === undefined)("Node.js 24: all answers are those of this one", async () => {
+  const code = `import { answers } from "./suite.ts"; console.log(JSON.stringify(await answers()));`;
+  writeFileSync(join(project.folder, "src/node.mts"), code);
+  const { stdout } = await promisify(execFile)(NODE24 ?? "", ["src/node.mts"], { cwd: project.folder });
+  expect(JSON.parse(stdout)).toEqual(here);
+});
+
+test("the suite's answers are what they should be", () => {
   expect(here["title"]).toBe("BUG: unable to handle kernel NULL pointer dereference in my_driver_read");
   expect(here["cr2"]).toBe("0x8");
   expect(here["afterRestore"]).toBe(here["atPrompt"]);

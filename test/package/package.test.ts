@@ -1,6 +1,6 @@
 /** The package as it is published: complete, small, typed, installed into an empty project and used from there. */
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -10,7 +10,7 @@ import { formatMessage } from "publint/utils";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOT } from "../docs/run.ts";
-import { install, type Project } from "./install.ts";
+import { INSTALLING, install, NODE24, type Project } from "./install.ts";
 
 const run = promisify(execFile);
 /** core.wasm and all JavaScript of the package; guest images and iced-x86 apart. */
@@ -24,7 +24,7 @@ let home: string;
 beforeAll(async () => {
   project = await install();
   home = join(project.folder, "node_modules/crashlab");
-});
+}, INSTALLING);
 afterAll(() => project?.[Symbol.dispose]());
 
 /** Runs code as an ES module of the project. */
@@ -87,22 +87,29 @@ describe("an empty project", () => {
   test("the README's example, copied", async () => {
     const readme = readFileSync(join(home, "README.md"), "utf8");
     const code = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
-    writeFileSync(join(project.folder, "example.ts"), code);
-    // `await using` and types are TypeScript's; Node.js 20 has neither.
+    writeFileSync(join(project.folder, "example.mts"), code);
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
     const options =
-      "--strict --target es2022 --module nodenext --skipLibCheck --types node --lib es2023,esnext.disposable";
+      "--strict --noEmit --target es2022 --module nodenext --skipLibCheck --types node --lib es2023,esnext.disposable";
     await run(
       process.execPath,
-      [tsc, ...options.split(" "), "--typeRoots", join(ROOT, "node_modules/@types"), "example.ts"],
-      {
-        cwd: project.folder,
-      },
+      [tsc, ...options.split(" "), "--typeRoots", join(ROOT, "node_modules/@types"), "example.mts"],
+      { cwd: project.folder },
     ).catch((error: { stdout: string }) => expect(error.stdout).toBe(""));
-    const { stdout } = await run(process.execPath, ["example.js"], { cwd: project.folder });
+    // What `npx tsx` does.
+    await runExample(process.execPath, "--import", import.meta.resolve("tsx"));
+  });
+
+  test.skipIf(NODE24 === undefined)("the same, as it is, with Node.js 24", async () => {
+    await runExample(NODE24 ?? "");
+  });
+
+  async function runExample(node: string, ...options: readonly string[]): Promise<void> {
+    rmSync(join(project.folder, "vmcore"), { force: true });
+    const { stdout } = await run(node, [...options, "example.mts"], { cwd: project.folder });
     expect(stdout).toContain("notifier: Fatal exception\n");
     expect(existsSync(join(project.folder, "vmcore"))).toBe(true);
-  });
+  }
 
   test.each(ENTRIES)("the entry point %s", async (entry) => {
     if (entry === "./vitest") return expect(existsSync(join(home, "dist/vitest/index.js"))).toBe(true);
