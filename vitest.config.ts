@@ -4,7 +4,7 @@ const config: ViteUserConfig = defineConfig({
   ssr: { resolve: { conditions: ["source", "node", "import", "default"] } },
   resolve: { conditions: ["source", "node", "import", "default"] },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "examples/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

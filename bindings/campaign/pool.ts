@@ -40,14 +40,20 @@ function drive(
   take: (record: CaseRecord) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
+  const settled = new AbortController();
+  const driven = new Promise<void>((resolve, reject) => {
+    const stop = (): void => {
+      reject(
+        new CrashlabError("aborted", "expected the campaign to end, found the caller's signal aborted", {
+          cause: signal?.reason,
+        }),
+      );
+    };
+    // At once: the case that runs may be a hang.
+    signal?.addEventListener("abort", stop, { signal: settled.signal });
     const next = (): void => {
       if (signal?.aborted) {
-        reject(
-          new CrashlabError("aborted", "expected the campaign to end, found the caller's signal aborted", {
-            cause: signal.reason,
-          }),
-        );
+        stop();
         return;
       }
       const { value, done } = cases.next();
@@ -63,4 +69,5 @@ function drive(
       reject(new CrashlabError("core-failure", `expected a worker to go on, found it ended with ${code}`));
     });
   });
+  return driven.finally(() => settled.abort());
 }

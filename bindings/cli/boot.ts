@@ -4,7 +4,7 @@ import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import { Machine } from "../machine/machine.ts";
 import { parseMemory } from "../machine/options.ts";
-import { examples, readInput } from "./files.ts";
+import { examples, readInput, wholeNumber } from "./files.ts";
 
 interface Options {
   readonly kernel?: string;
@@ -46,7 +46,7 @@ async function runBoot(options: Options): Promise<void> {
   const end = new AbortController();
   const machine = await Machine.boot({
     memory,
-    cpus: Number(options.smp),
+    cpus: wholeNumber("--smp", options.smp),
     protocol: options.protocol,
     onOutput: (bytes) => process.stdout.write(bytes),
     ...(options.append === undefined ? {} : { cmdline: options.append }),

@@ -2,8 +2,12 @@
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { runCampaign } from "../campaign/campaign.ts";
-import { formatSummary } from "../campaign/summary.ts";
-import { examples, makeFolder, toJson } from "./files.ts";
+import type { CaseRecord } from "../campaign/runner.ts";
+import { formatSummary, type Summary, summarize } from "../campaign/summary.ts";
+import { CrashlabError } from "../error.ts";
+import { SCHEMA_VERSION } from "../report/index.ts";
+import { examples, makeFolder, toJson, wholeNumber } from "./files.ts";
+import { interruption } from "./interrupt.ts";
 import { progress } from "./progress.ts";
 
 interface Options {
@@ -44,27 +48,48 @@ export function campaignCommand(): Command {
 }
 
 async function run(options: Options): Promise<void> {
+  const cases = wholeNumber("--cases", options.cases);
+  const seed = wholeNumber("--seed", options.seed);
+  const jobs = options.jobs === undefined ? availableParallelism() : wholeNumber("--jobs", options.jobs);
+  if (options.resume && options.out === undefined) {
+    throw new CrashlabError("bad-option", "expected --out with --resume, found none; name the folder");
+  }
   if (options.out !== undefined) await makeFolder(options.out);
-  const cases = Number(options.cases);
   const begun = performance.now();
   const show = progress();
-  let ran = 0;
-  const summary = await runCampaign({
-    seed: Number(options.seed),
+  const records: CaseRecord[] = [];
+  const running = runCampaign({
+    seed,
     cases,
-    jobs: options.jobs === undefined ? availableParallelism() : Number(options.jobs),
+    jobs,
     memory: options.memory,
-    cpus: Number(options.smp),
-    budget: Number(options.budget),
+    cpus: wholeNumber("--smp", options.smp),
+    budget: wholeNumber("--budget", options.budget),
+    signal: interruption(),
     ...(options.append === undefined ? {} : { cmdline: options.append }),
     ...(options.out === undefined ? {} : { out: options.out, resume: options.resume ?? false }),
-    onCase: (_record, done) => {
-      ran++;
-      const rate = (ran / (performance.now() - begun)) * 1000;
+    onCase: (record, done) => {
+      records.push(record);
+      const rate = (records.length / (performance.now() - begun)) * 1000;
       const memory = Math.round(process.memoryUsage().rss / 1e6);
       show(`${done}/${cases} cases, ${rate.toFixed(1)}/s, ${memory} MB`, done >= cases);
     },
   });
-  console.log(options.json ? toJson(summary) : formatSummary(summary));
+  const print = (summary: Summary): void =>
+    console.log(options.json ? toJson(summary) : formatSummary(summary));
+  const summary = await running.catch((error: unknown) => {
+    if (!(error instanceof CrashlabError && error.code === "aborted")) throw error;
+    if (options.out === undefined) print(summarize(SCHEMA_VERSION, seed, records));
+    const kept =
+      options.out === undefined ? "those that ran are summed up" : "the folder has those that ran; --resume";
+    throw new CrashlabError(
+      "aborted",
+      `expected ${cases} cases, found Ctrl-C after ${records.length}; ${kept}`,
+      {
+        cause: error,
+      },
+    );
+  });
+  print(summary);
   if (summary.failures.length > 0) process.exitCode = 1;
 }

@@ -1,7 +1,8 @@
 /** `crashlab corpus`: labelled crashes, reproducible byte for byte. */
 import { Command } from "commander";
 import { writeCorpus } from "../corpus/corpus.ts";
-import { examples, makeFolder, toJson } from "./files.ts";
+import { examples, makeFolder, toJson, wholeNumber } from "./files.ts";
+import { interruption } from "./interrupt.ts";
 import { progress } from "./progress.ts";
 
 interface Options {
@@ -33,14 +34,15 @@ export function corpusCommand(): Command {
 
 async function run(out: string, options: Options): Promise<void> {
   await makeFolder(out);
-  const cases = Number(options.cases);
+  const cases = wholeNumber("--cases", options.cases);
   const show = progress();
   const manifest = await writeCorpus({
     out,
     cases,
-    seed: Number(options.seed),
+    seed: wholeNumber("--seed", options.seed),
     memory: options.memory,
-    cpus: Number(options.smp),
+    cpus: wholeNumber("--smp", options.smp),
+    signal: interruption(),
     onCase: (_entry, done) => show(`${done}/${cases} sets`, done === cases),
   });
   if (options.json) console.log(toJson(manifest));

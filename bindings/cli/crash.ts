@@ -4,8 +4,8 @@ import { CrashlabError } from "../error.ts";
 import { catalogue, findFault } from "../faults/catalogue.ts";
 import { Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
-import { writeEvidence } from "./evidence.ts";
-import { examples, makeFolder, toJson } from "./files.ts";
+import { type DumpOptions, writeEvidence } from "./evidence.ts";
+import { examples, makeFolder, oneOf, toJson, wholeNumber } from "./files.ts";
 
 export function faultsCommand(): Command {
   return new Command("faults")
@@ -27,9 +27,13 @@ interface Options {
   readonly panicOnOops?: boolean;
   readonly kdump?: string;
   readonly out?: string;
+  readonly format?: string;
+  readonly compression?: string;
+  readonly dumpLevel?: string;
   readonly json?: boolean;
   readonly memory: string;
   readonly append?: string;
+  readonly budget: string;
 }
 
 export function crashCommand(): Command {
@@ -42,15 +46,20 @@ export function crashCommand(): Command {
       "vmcore: host (memory read from outside) or crash-kernel (kexec, /proc/vmcore); needs --out",
     )
     .option("--out <folder>", "write console.log, report.json and truth.json there")
+    .option("--format <name>", "of the vmcore: elf or kdump-compressed; default elf from the host")
+    .option("--compression <name>", "of a kdump-compressed vmcore: zlib, none; zstd by the crash kernel")
+    .option("--dump-level <0-31>", "what the vmcore leaves out, as makedumpfile -d")
     .option("--json", "print the report as JSON")
     .option("--memory <size>", "guest memory", "128M")
     .option("--append <words>", "words for the kernel command line")
+    .option("--budget <nanoseconds>", "guest time of the fault, after which it is a hang", "2000000000")
     .addHelpText(
       "after",
       examples(
         "crashlab crash null-dereference",
         "crashlab crash null-dereference --panic-on-oops --kdump host --out crash1",
         "crashlab crash null-dereference --panic-on-oops --kdump crash-kernel --out crash2",
+        "crashlab crash null-dereference --kdump host --format kdump-compressed --dump-level 31 --out crash3",
         "crashlab crash null-dereference --json",
       ),
     )
@@ -59,16 +68,13 @@ export function crashCommand(): Command {
 
 async function runCrash(name: string, options: Options): Promise<void> {
   const fault = findFault(name);
-  const { kdump } = options;
-  if (kdump !== undefined && kdump !== "host" && kdump !== "crash-kernel") {
-    throw new CrashlabError(
-      "bad-option",
-      `expected --kdump host or --kdump crash-kernel, found "${kdump}"; choose one of them`,
-    );
-  }
+  const kdump =
+    options.kdump === undefined ? undefined : oneOf("--kdump", ["host", "crash-kernel"], options.kdump);
   if (options.kdump !== undefined && options.out === undefined) {
     throw new CrashlabError("bad-option", "expected --out with --kdump, found none; name a folder");
   }
+  const dump = dumpOptions(options);
+  const budget = wholeNumber("--budget", options.budget);
   if (options.out !== undefined) await makeFolder(options.out);
   const words = [options.append ?? "", kdump === "crash-kernel" ? `crashkernel=${CRASHKERNEL}` : ""];
   await using machine = await Machine.boot({
@@ -77,7 +83,7 @@ async function runCrash(name: string, options: Options): Promise<void> {
   });
   if (options.panicOnOops) await machine.sysctl.set("kernel.panic_on_oops", 1);
   // A fault that passes without a report is told as such.
-  const crash = await machine.inject("commands" in fault ? { ...fault, mayPass: true } : fault);
+  const crash = await machine.inject("commands" in fault ? { ...fault, mayPass: true } : fault, { budget });
   const { outcome, report, truth } = crash;
   if (report === undefined) {
     console.error(`crashlab: ${name}: ${outcome}, no report`);
@@ -86,6 +92,23 @@ async function runCrash(name: string, options: Options): Promise<void> {
   const document = { schema: SCHEMA_VERSION, outcome, report, truth };
   console.log(options.json ? toJson(document) : crash.console.join("\n"));
   if (options.out !== undefined) {
-    await writeEvidence(options.out, machine, crash, kdump);
+    await writeEvidence(options.out, machine, crash, kdump, dump);
   }
+}
+
+/** Options of the dump; their values are checked where the dump is written. */
+function dumpOptions({ kdump, format, compression, dumpLevel }: Options): DumpOptions {
+  if (kdump === undefined && [format, compression, dumpLevel].some((option) => option !== undefined)) {
+    throw new CrashlabError(
+      "bad-option",
+      "expected --kdump with --format, --compression and --dump-level, found none; add --kdump host",
+    );
+  }
+  return {
+    ...(format === undefined ? {} : { format: oneOf("--format", ["elf", "kdump-compressed"], format) }),
+    ...(compression === undefined
+      ? {}
+      : { compression: oneOf("--compression", ["zlib", "none", "zstd"], compression) }),
+    ...(dumpLevel === undefined ? {} : { dumpLevel: wholeNumber("--dump-level", dumpLevel) }),
+  };
 }

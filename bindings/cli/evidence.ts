@@ -1,10 +1,21 @@
 /** What a crash leaves in a folder: console.log, report.json, truth.json, vmcore, and the files to read it with. */
 import { join } from "node:path";
 import { loadGuest } from "#assets";
+import { saveFile } from "#files";
+import { CrashlabError } from "../error.ts";
 import type { Injection } from "../faults/fault.ts";
 import type { Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
+import type { DumpFormat } from "../vmcore/dump_file.ts";
 import { toJson, writeOutput } from "./files.ts";
+import { progress } from "./progress.ts";
+
+/** What the vmcore is to be like. */
+export interface DumpOptions {
+  readonly format?: DumpFormat;
+  readonly compression?: "zlib" | "none" | "zstd";
+  readonly dumpLevel?: number;
+}
 
 /** Writes the files into a folder that exists; gives their names. `vmcore`: memory too, with the vmlinux and the modules that it needs. */
 export async function writeEvidence(
@@ -12,6 +23,7 @@ export async function writeEvidence(
   machine: Machine,
   crash: Injection,
   vmcore: "host" | "crash-kernel" | undefined,
+  dump: DumpOptions = {},
 ): Promise<string[]> {
   const reports = await Promise.all(machine.reports.map((report) => machine.decode(report)));
   const documents: [string, string | Uint8Array][] = [
@@ -25,9 +37,46 @@ export async function writeEvidence(
   }
   for (const [name, content] of documents) await writeOutput(folder, name, content);
   if (vmcore === undefined) return documents.map(([name]) => name);
-  const stream = await (vmcore === "host"
-    ? machine.kdump.capture()
-    : machine.kdump.capture({ via: "crash-kernel" }));
-  await stream.save(join(folder, "vmcore"));
+  await saveDump(join(folder, "vmcore"), machine, vmcore, dump);
   return [...documents.map(([name]) => name), "vmcore"];
+}
+
+/** Takes the dump, with the bytes that it has so far shown on a terminal. */
+async function saveDump(
+  path: string,
+  machine: Machine,
+  via: "host" | "crash-kernel",
+  { compression, ...dump }: DumpOptions,
+): Promise<void> {
+  const show = process.stderr.isTTY ? progress() : () => undefined;
+  const megabytes = (bytes: number): string => `vmcore: ${(bytes / 1e6).toFixed(1)} MB`;
+  if (via === "crash-kernel") {
+    const packing = compression === undefined ? {} : { compression };
+    const onProgress = ({ done }: { done: number }): void => show(megabytes(done), false);
+    const stored = await machine.kdump.capture({ via, ...dump, ...packing, onProgress });
+    show(megabytes(stored.size), true);
+    return stored.save(path);
+  }
+  if (compression === "zstd") {
+    throw new CrashlabError(
+      "bad-option",
+      'expected --compression zlib or none with --kdump host, found "zstd"; the crash kernel has it',
+    );
+  }
+  const stream = await machine.kdump.capture({
+    ...dump,
+    ...(compression === undefined ? {} : { compression }),
+  });
+  let done = 0;
+  await saveFile(
+    path,
+    (async function* () {
+      for await (const piece of stream) {
+        done += piece.length;
+        show(megabytes(done), false);
+        yield piece;
+      }
+    })(),
+  );
+  show(megabytes(done), true);
 }

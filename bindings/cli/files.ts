@@ -45,6 +45,26 @@ export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
 }
 
+/** A whole number from 0 behind an option; 1_000_000 is one. Throws `bad-option`. */
+export function wholeNumber(option: string, text: string): number {
+  const value = Number(text.replaceAll("_", ""));
+  if (text !== "" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new CrashlabError(
+    "bad-option",
+    `expected a whole number for ${option}, found "${text}"; give digits`,
+  );
+}
+
+/** One of the words that an option takes. Throws `bad-option`. */
+export function oneOf<Word extends string>(option: string, words: readonly Word[], text: string): Word {
+  const word = words.find((each) => each === text);
+  if (word !== undefined) return word;
+  throw new CrashlabError(
+    "bad-option",
+    `expected ${option} ${words.join(` or ${option} `)}, found "${text}"; choose one of them`,
+  );
+}
+
 /** JSON with addresses (bigint) as "0x..." strings. */
 export function toJson(value: unknown): string {
   const replace = (_key: string, item: unknown): unknown => {

@@ -9,7 +9,8 @@ import { fuzzNative } from "../fuzz/native.ts";
 import { fuzzSystem, type SystemSubject, systemSubjects } from "../fuzz/system.ts";
 import { watch } from "../fuzz/watchdog.ts";
 import { fuzzX87 } from "../fuzz/x87.ts";
-import { examples, readInput, toJson } from "./files.ts";
+import { SCHEMA_VERSION } from "../report/index.ts";
+import { examples, readInput, toJson, wholeNumber } from "./files.ts";
 
 export function fuzzCommand(): Command {
   const fuzz = new Command("fuzz").description("try the machine with random programs; exit 1 when it fails");
@@ -72,7 +73,6 @@ export function fuzzCommand(): Command {
     .option("--json", "print the result as JSON")
     .addHelpText("after", examples("crashlab fuzz images --cases 10000 build/stock/vmlinuz"))
     .action(runImages);
-  for (const command of fuzz.commands) command.exitOverride().showHelpAfterError();
   return fuzz;
 }
 
@@ -87,11 +87,11 @@ async function runFiles(flags: {
   readonly files: string;
   readonly json?: boolean;
 }): Promise<void> {
-  const files = count("--files", flags.files);
+  const files = wholeNumber("--files", flags.files);
   const progress = progressLine(files);
   await using watchdog = watch(SILENCE_SECONDS);
   const outcome = await fuzzFiles({
-    ...{ seed: count("--seed", flags.seed), files },
+    ...{ seed: wholeNumber("--seed", flags.seed), files },
     onFile: (file) => {
       watchdog.beat(file.seed);
       progress({ seed: file.seed, instructions: file.files });
@@ -99,7 +99,7 @@ async function runFiles(flags: {
   });
   clearProgress();
   const { errors, failures, slowest } = outcome;
-  if (flags.json === true) console.log(toJson(outcome));
+  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
   else {
     for (const failure of failures) console.log(failure);
     const ends = Object.entries(errors).map(([code, times]) => `${code} ${times}`);
@@ -117,14 +117,14 @@ async function runFiles(flags: {
 
 async function runNative(flags: Flags & { readonly limit: string }): Promise<void> {
   const outcome = await fuzzNative({
-    seed: count("--seed", flags.seed),
-    instructions: count("--instructions", flags.instructions),
-    limit: count("--limit", flags.limit),
-    onProgram: progressLine(count("--instructions", flags.instructions)),
+    seed: wholeNumber("--seed", flags.seed),
+    instructions: wholeNumber("--instructions", flags.instructions),
+    limit: wholeNumber("--limit", flags.limit),
+    onProgram: progressLine(wholeNumber("--instructions", flags.instructions)),
   });
   clearProgress();
   const { differences, programs, blocks, instructions, faults } = outcome;
-  if (flags.json === true) console.log(toJson(outcome));
+  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
   else {
     for (const difference of differences) console.log(difference);
     console.log(
@@ -143,18 +143,18 @@ interface CaseFlags {
 }
 
 async function runSystem(flags: CaseFlags & { readonly subjects?: string }): Promise<void> {
-  const total = count("--cases", flags.cases);
+  const total = wholeNumber("--cases", flags.cases);
   const progress = progressLine(total);
   const outcome = await fuzzSystem({
-    seed: count("--seed", flags.seed),
+    seed: wholeNumber("--seed", flags.seed),
     cases: total,
-    limit: count("--limit", flags.limit),
+    limit: wholeNumber("--limit", flags.limit),
     subjects: subjectsOf(flags.subjects),
     onBatch: ({ seed, cases }) => progress({ seed, instructions: cases }),
   });
   clearProgress();
   const { cases, differences, known, vectors } = outcome;
-  if (flags.json === true) console.log(toJson(outcome));
+  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
   else {
     for (const difference of differences) console.log(difference);
     const ends = Object.entries(vectors).map(([vector, times]) => `${vector} ${times}`);
@@ -177,18 +177,18 @@ function subjectsOf(list: string | undefined): readonly SystemSubject[] {
 }
 
 async function runX87(flags: CaseFlags & { readonly tolerance: string }): Promise<void> {
-  const total = count("--cases", flags.cases);
+  const total = wholeNumber("--cases", flags.cases);
   const progress = progressLine(total);
   const outcome = await fuzzX87({
-    seed: count("--seed", flags.seed),
+    seed: wholeNumber("--seed", flags.seed),
     cases: total,
-    tolerance: count("--tolerance", flags.tolerance),
-    limit: count("--limit", flags.limit),
+    tolerance: wholeNumber("--tolerance", flags.tolerance),
+    limit: wholeNumber("--limit", flags.limit),
     onBatch: ({ seed, cases }) => progress({ seed, instructions: cases }),
   });
   clearProgress();
   const { cases, differences } = outcome;
-  if (flags.json === true) console.log(toJson(outcome));
+  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
   else {
     for (const difference of differences) console.log(difference);
     console.log(`${cases} cases from seed ${flags.seed}, ${differences.length} differences`);
@@ -197,13 +197,13 @@ async function runX87(flags: CaseFlags & { readonly tolerance: string }): Promis
 }
 
 async function runImages(paths: readonly string[], flags: Omit<CaseFlags, "limit">): Promise<void> {
-  const total = count("--cases", flags.cases);
+  const total = wholeNumber("--cases", flags.cases);
   const progress = progressLine(total);
   const kernels =
     paths.length > 0 ? await Promise.all(paths.map((path) => readInput(path))) : [await loadGuest("vmlinux")];
   await using watchdog = watch(SILENCE_SECONDS);
   const outcome = await fuzzImages({
-    seed: count("--seed", flags.seed),
+    seed: wholeNumber("--seed", flags.seed),
     cases: total,
     kernels,
     onCase: ({ seed, cases }) => {
@@ -213,7 +213,7 @@ async function runImages(paths: readonly string[], flags: Omit<CaseFlags, "limit
   });
   clearProgress();
   const { cases, ends, failures } = outcome;
-  if (flags.json === true) console.log(toJson(outcome));
+  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
   else {
     for (const failure of failures) console.log(failure);
     const counts = Object.entries(ends).map(([end, times]) => `${end} ${times}`);
@@ -240,11 +240,11 @@ function clearProgress(): void {
 const SILENCE_SECONDS = 60;
 
 async function runHostile(flags: Flags): Promise<void> {
-  const instructions = count("--instructions", flags.instructions);
+  const instructions = wholeNumber("--instructions", flags.instructions);
   const progress = progressLine(instructions);
   await using watchdog = watch(SILENCE_SECONDS);
   const outcome = await fuzzHostile({
-    seed: count("--seed", flags.seed),
+    seed: wholeNumber("--seed", flags.seed),
     instructions,
     onRound: (round) => {
       watchdog.beat(round.seed);
@@ -253,7 +253,7 @@ async function runHostile(flags: Flags): Promise<void> {
   });
   clearProgress();
   const { failures, exits, rounds, exceptions, slowest } = outcome;
-  if (flags.json === true) console.log(toJson(outcome));
+  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
   else {
     for (const failure of failures) console.log(failure);
     const ends = Object.entries(exits).map(([kind, times]) => `${kind} ${times}`);
@@ -264,10 +264,4 @@ async function runHostile(flags: Flags): Promise<void> {
     );
   }
   if (failures.length > 0) process.exitCode = 1;
-}
-
-function count(option: string, text: string): number {
-  const value = Number(text.replaceAll("_", ""));
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new CrashlabError("bad-option", `expected a whole number for ${option}, found ${text}`);
 }

@@ -1,9 +1,9 @@
 /** `crashlab vectors`: the core against results measured on a real CPU. */
 import { Command } from "commander";
-import { CrashlabError } from "../error.ts";
+import { SCHEMA_VERSION } from "../report/index.ts";
 import { VectorSet } from "../vectors/load.ts";
 import { VectorRunner } from "../vectors/run.ts";
-import { examples, toJson } from "./files.ts";
+import { examples, toJson, wholeNumber } from "./files.ts";
 
 interface Options {
   readonly group?: string;
@@ -29,10 +29,7 @@ export function vectorsCommand(): Command {
 }
 
 async function runVectors(folder: string, options: Options): Promise<void> {
-  const limit = Number(options.limit);
-  if (!Number.isInteger(limit) || limit < 0) {
-    throw new CrashlabError("bad-option", `expected a whole number for --limit, found ${options.limit}`);
-  }
+  const limit = wholeNumber("--limit", options.limit);
   const set = await loadGroup(folder, options.group);
   const runner = await VectorRunner.create(set);
   const tallies = new Map<string, Tally>();
@@ -48,7 +45,8 @@ async function runVectors(folder: string, options: Options): Promise<void> {
       tally.first.push({ id: vector.id, text: vector.text, tags: vector.tags, differences });
     }
   }
-  console.log(options.json === true ? toJson(Object.fromEntries(tallies)) : table(tallies));
+  const document = { schema: SCHEMA_VERSION, groups: Object.fromEntries(tallies) };
+  console.log(options.json === true ? toJson(document) : table(tallies));
   if ([...tallies.values()].some(({ mismatches }) => mismatches > 0)) process.exitCode = 1;
 }
 

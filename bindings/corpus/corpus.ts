@@ -65,7 +65,10 @@ const PF = 14;
 /** makedumpfile -d: zero, cache, private cache, user and free pages left out. */
 const DUMP_LEVEL = 31;
 
-/** Writes a corpus into a folder that has none. Throws `bad-option`, `aborted`. */
+/**
+ * Writes a corpus into a folder that has none. Throws `bad-option`, and `aborted` when `signal` says so: what has been
+ * written by then is a corpus too, the one of fewer cases.
+ */
 export async function writeCorpus(options: CorpusOptions): Promise<Manifest> {
   const { out, cases, seed = 1, memory = "32M", cpus = 2, signal } = options;
   if (!Number.isSafeInteger(cases) || cases < 1)
@@ -86,12 +89,9 @@ export async function writeCorpus(options: CorpusOptions): Promise<Manifest> {
   put("symbols/vmlinux", await loadGuest("vmlinux"));
   for (const name of MODULES) put(`symbols/${name}.ko`, await loadGuest(`modules/${name}.ko`));
   const entries: CorpusEntry[] = [];
-  for (let index = 0; index < cases; index++) {
-    if (signal?.aborted)
-      throw new CrashlabError(
-        "aborted",
-        "expected the corpus to be written, found the caller's signal aborted",
-      );
+  for (let index = 0; index < cases && !signal?.aborted; index++) {
+    // The signal's event gets its turn.
+    await new Promise((resolve) => setImmediate(resolve));
     const entry = await writeCase(index, await runner.run(index), put, (path) => join(out, path));
     entries.push(entry);
     options.onCase?.(entry, index + 1);
@@ -99,6 +99,12 @@ export async function writeCorpus(options: CorpusOptions): Promise<Manifest> {
   files.sort((a, b) => (a.path < b.path ? -1 : 1));
   const manifest = { schema: SCHEMA_VERSION, seed, memory, cpus, cases: entries, files };
   writeFileSync(join(out, "manifest.json"), json(manifest));
+  if (entries.length < cases)
+    throw new CrashlabError(
+      "aborted",
+      `expected ${cases} cases, found the caller's signal aborted after ${entries.length}; the manifest has these`,
+      { cause: signal?.reason },
+    );
   return manifest;
 }
 

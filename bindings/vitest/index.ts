@@ -25,8 +25,14 @@ export interface ExpectedOops {
 /** What the matcher takes: a crash of `machine.inject()`, a report, or the reports of a log. */
 export type Crashed = Partial<Pick<Crash, "truth">> & { readonly report?: CrashReport | undefined };
 
-/** What does not hold, in words; empty when everything does. */
+/** What does not hold, in words; empty when everything does. Of several reports one that fits is enough. */
 export function differences(received: unknown, expected: ExpectedOops = {}): string[] {
+  if (!Array.isArray(received) || received.length === 0) return differencesOfOne(received, expected);
+  const each = received.map((one) => differencesOfOne(one, expected));
+  return each.find(({ length }) => length === 0) ?? each[0] ?? [];
+}
+
+function differencesOfOne(received: unknown, expected: ExpectedOops): string[] {
   const report = reportOf(received);
   if (report === undefined) return ["expected a crash report, found none"];
   const found: string[] = [];

@@ -87,7 +87,7 @@ const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
   ["boot --initrd @missing", /expected a readable file/],
   ["boot --initrd @large", /expected an initrd that fits/],
   ["boot --smp 0", /expected cpus from 1 to 8/],
-  ["boot --smp many", /expected cpus from 1 to 8/],
+  ["boot --smp many", /expected a whole number for --smp, found "many"/],
   ["boot --protocol carrier-pigeon", /expected auto, linux64, pvh or multiboot/],
   ["parse @missing", /expected a readable file/],
   ["compare @missing @text", /expected a readable file/],

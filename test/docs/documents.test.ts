@@ -68,6 +68,10 @@ const EXAMPLES: { readonly [name: string]: readonly (string | RegExp)[] } = {
     "same bug: true; differs: rip.offset",
     /5:\*\t48 a1 68 45 23 01 00 c9 ff ff \tmovabs 0xffffc90001234568,%rax\t\t<-- trapping instruction/,
   ],
+  "fleet.ts": [
+    /^\d+x on \d+: .+ {2}\[.+\]$/m,
+    /BUG: unable to handle kernel NULL pointer dereference in lab_null_read/,
+  ],
   "stock_linux.ts": ["100 times: kernel panic: sysrq triggered crash", /restore: \d+\.\d ms each/],
   "parse_log.ts": [
     "BUG: unable to handle kernel NULL pointer dereference in lab_null_write",
@@ -75,15 +79,22 @@ const EXAMPLES: { readonly [name: string]: readonly (string | RegExp)[] } = {
   ],
 };
 
+const ARGUMENTS: { readonly [name: string]: readonly string[] } = {
+  "fleet.ts": [join(ROOT, "test/data/linux-logs/oops")],
+};
+
 describe("examples", () => {
   test("all are known here", () => {
-    expect(readdirSync(join(ROOT, "examples")).sort()).toEqual(Object.keys(EXAMPLES).sort());
+    const programs = readdirSync(join(ROOT, "examples")).filter((name) => !name.endsWith(".test.ts"));
+    expect(programs.sort()).toEqual(Object.keys(EXAMPLES).sort());
   });
 
   const hasStock = existsSync(join(ROOT, "build/stock/vmlinuz"));
   const runnable = Object.entries(EXAMPLES).filter(([name]) => hasStock || name !== "stock_linux.ts");
   test.each(runnable)("%s", { timeout: 600_000 }, async (name, expected) => {
-    const { stdout, stderr, status } = await runFile(join(ROOT, "examples", name), [], { cwd: folder });
+    const { stdout, stderr, status } = await runFile(join(ROOT, "examples", name), ARGUMENTS[name] ?? [], {
+      cwd: folder,
+    });
     expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
     for (const text of expected) expect(stdout).toMatch(text);
   });
