@@ -37,7 +37,9 @@ export function decodePlace(place: NamedPlace, kernel: KernelSymbols, kind: Plac
   return frames.map((frame) => ({ ...frame, file: stripPrefix(frame.file, prefix) }));
 }
 
-const PLACE = /([A-Za-z_$.][\w$.]*)\+(0x[0-9a-f]{1,12})\/(0x[0-9a-f]{1,12})(?: \[([\w-]+)[^\]]*\])?/g;
+/** Bounded, and begun only where a name begins: a line of a megabyte takes no longer than many short ones. */
+const PLACE =
+  /(?<![\w$.])([A-Za-z_$.][\w$.]{0,255})\+(0x[0-9a-f]{1,12})\/(0x[0-9a-f]{1,12})(?: \[([\w-]{1,64})[^\]]{0,64}\])?/g;
 const EXACT = /\bRIP:/;
 
 /**

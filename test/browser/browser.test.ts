@@ -169,7 +169,9 @@ describe.skipIf(CHROMIUM === undefined)("Chromium", () => {
       return [await page.title(), await page.textContent("pre")];
     });
     expect(title).toBe("BUG: unable to handle kernel NULL pointer dereference in my_driver_read");
-    expect(text).toMatch(/^Linux version 5\.15\.0[\s\S]*\nat vfs_read \(fs\/read_write\.c:\d+\)\n/);
+    expect(text).toMatch(
+      /^\[ {4}0\.000000\] Linux version 5\.15\.0[\s\S]*\nat vfs_read \(fs\/read_write\.c:\d+\)\n/,
+    );
   });
 });
 

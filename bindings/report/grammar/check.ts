@@ -78,7 +78,8 @@ export function checkLog(given: string | readonly string[], options: CheckOption
 function checkPart({ messages, numbers, record }: LogPart, beheaded: boolean): CheckedLog {
   const begins = (at: number): Form | undefined => {
     const forms = beheaded && at === 0 ? [BEHEADED_OOPS, ...FORMS] : FORMS;
-    return forms.find(({ head }) => head(new Reading(messages), at) !== undefined);
+    const reading = new Reading(messages);
+    return forms.find(({ head }) => head(reading, at) !== undefined);
   };
   const reports: CheckedReport[] = [];
   const strays: Violation[] = [];
@@ -143,7 +144,12 @@ interface LogPart {
 }
 
 function readMessages(lines: readonly string[]): { parts: LogPart[]; strays: Violation[] } {
-  const texts = lines.map((raw) => raw.slice(0, LONGEST).replace(/\r+$/, "").replace(GLUED, ""));
+  const texts = lines.map((raw) =>
+    raw
+      .slice(0, LONGEST)
+      .replace(/\r{1,8}$/, "")
+      .replace(GLUED, ""),
+  );
   const stamped = texts.some((text) => STAMP.test(text));
   const parts: LogPart[] = [];
   const strays: Violation[] = [];
