@@ -14,6 +14,7 @@ const PARTS: { readonly [name: string]: URL } = {
   "modules/labcrash.ko": new URL("../../build/guest/modules/labcrash.ko", import.meta.url),
   "modules/kasan_test.ko": new URL("../../build/guest/modules/kasan_test.ko", import.meta.url),
   "modules/kasan_stress.ko": new URL("../../build/guest/modules/kasan_stress.ko", import.meta.url),
+  "modules/kfence_test.ko": new URL("../../build/guest/modules/kfence_test.ko", import.meta.url),
 };
 
 /** The compiled machine, `build/core.wasm`. */

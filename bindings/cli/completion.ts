@@ -26,7 +26,13 @@ export function completionCommand(commands: () => readonly Command[]): Command {
       const completed = commands().map((command) => ({
         name: command.name(),
         summary: command.description(),
-        options: [...command.options.flatMap(({ long }) => long ?? []), "--help"],
+        options: [
+          ...command.commands.map((each) => each.name()),
+          ...[command, ...command.commands].flatMap(({ options }) =>
+            options.flatMap(({ long }) => long ?? []),
+          ),
+          "--help",
+        ].filter((word, index, all) => all.indexOf(word) === index),
       }));
       console.log({ bash, zsh, fish }[shell](completed));
     });
@@ -44,7 +50,7 @@ _crashlab() {
     2:crash) words="${faultNames()}"; files= ;;
 ${commands.map(({ name, options }) => `    *:${name}) words="${options.join(" ")}" ;;`).join("\n")}
   esac
-  [[ $current != -* && -n $files ]] && words=
+  [[ $current != -* && -n $files && \${COMP_WORDS[1]} != fuzz ]] && words=
   # Names of faults have colons, at which bash splits words.
   local prefix=
   if [[ $COMP_CWORD -gt 2 && \${COMP_WORDS[1]} == crash && \${COMP_WORDS[3]} == : ]]; then
@@ -68,7 +74,7 @@ ${commands.map(({ name, summary }) => `    ${quote(name)}:${quote(summary)}`).jo
   if (( CURRENT == 2 )); then _describe command commands; return; fi
   if (( CURRENT == 3 )) && [[ $words[2] == crash ]]; then compadd -- ${faultNames()}; return; fi
   case $words[2] in
-${commands.map(({ name, options }) => `    ${name}) [[ $PREFIX == -* ]] && compadd -- ${options.join(" ")} ;;`).join("\n")}
+${commands.map(({ name, options }) => `    ${name}) [[ $PREFIX == -* || $words[2] == fuzz ]] && compadd -- ${options.join(" ")} ;;`).join("\n")}
   esac
   [[ $PREFIX == -* ]] || _files
 }
@@ -80,7 +86,8 @@ function fish(commands: readonly Completed[]): string {
   const lines = commands.flatMap(({ name, summary, options }) => [
     `complete -c crashlab -n __fish_use_subcommand -f -a ${name} -d ${quote(summary)}`,
     ...options.map((option) => {
-      return `complete -c crashlab -n '__fish_seen_subcommand_from ${name}' -l ${option.slice(2)}`;
+      const word = option.startsWith("--") ? `-l ${option.slice(2)}` : `-a ${option}`;
+      return `complete -c crashlab -n '__fish_seen_subcommand_from ${name}' ${word}`;
     }),
   ]);
   const faults = `complete -c crashlab -n '__fish_seen_subcommand_from crash' -f -a ${quote(faultNames())}`;

@@ -1,22 +1,16 @@
 /** The command: help, output, exit status (0 done, 1 did not hold, 2 usage, 3 bad input). */
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { promisify } from "node:util";
+import type { Command } from "commander";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { crashlabProgram } from "../../bindings/cli/program.ts";
+import { bold, hasColours } from "../../bindings/cli/terminal.ts";
 import { crashlab, ROOT, runFile } from "../docs/run.ts";
 
-const COMMANDS = [
-  "demo",
-  "boot",
-  "crash",
-  "faults",
-  "parse",
-  "compare",
-  "decodecode",
-  "decode",
-  "faddr2line",
-  "addr2line",
-];
 const VMLINUX = join(ROOT, "build/guest/vmlinux");
 const LINUX_OOPS = join(ROOT, "test/data/linux-logs/oops/debian-process-null_write.txt");
 
@@ -33,17 +27,24 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("--help", () => {
-  test.each(COMMANDS)("%s has a description and examples", async (command) => {
-    const { status, stdout } = await crashlab(command, "--help");
-    expect(status).toBe(0);
-    expect(stdout).toMatch(new RegExp(`^Usage: crashlab ${command} `));
-    expect(stdout).toMatch(new RegExp(`\n {2}\\$ .*crashlab ${command}`));
+  const withPath = (command: Command, path: string): [string, Command][] => [
+    [path, command],
+    ...command.commands.flatMap((each) => withPath(each, `${path} ${each.name()}`)),
+  ];
+
+  test.each(withPath(crashlabProgram(), "crashlab"))("%s has a description and examples", (path, command) => {
+    let help = "";
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+    expect(help).toMatch(new RegExp(`^Usage: ${path}( |$)`, "m"));
+    expect(command.description()).not.toBe("");
+    for (const { description } of command.options) expect(description).not.toBe("");
+    if (path !== "crashlab fuzz") expect(help).toMatch(new RegExp(`\n {2}\\$ .*${path}`));
   });
 
-  test("the list names every command", async () => {
-    const { status, stdout } = await crashlab("--help");
+  test("goes to standard output, with status 0", async () => {
+    const { status, stdout } = await crashlab("help", "campaign");
     expect(status).toBe(0);
-    for (const command of COMMANDS) expect(stdout).toContain(`\n  ${command} `);
+    expect(stdout).toMatch(/^Usage: crashlab campaign /);
   });
 });
 
@@ -64,6 +65,14 @@ describe("usage errors end with status 2 and the usage", () => {
     expect(status).toBe(2);
     expect(stderr).toContain("Usage: crashlab");
   });
+
+  test("what was meant is suggested, in few lines", async () => {
+    expect((await crashlab("campain")).stderr).toContain("(Did you mean campaign?)");
+    const { stderr } = await crashlab("campaign", "--sede", "1");
+    expect(stderr).toContain("(Did you mean --seed?)");
+    expect(stderr).toContain("See crashlab campaign --help.");
+    expect(stderr.split("\n").length).toBeLessThan(8);
+  });
 });
 
 /** Arguments, and what the message must say; @name is a file of the test's folder. */
@@ -80,6 +89,12 @@ const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
   ["crash null-dereference --kdump host", /expected --out with --kdump/],
   ["crash null-dereference --out @text/below", /expected a writable folder/],
   [`crash null-dereference --append ${"x".repeat(3000)}`, /expected a kernel command line of at most 2047/],
+  ["crash null-dereference --format elf", /expected --kdump with --format/],
+  ["crash null-dereference --kdump host --out @out --format zip", /expected --format elf or --format kdump-/],
+  ["crash null-dereference --budget soon", /expected a whole number for --budget, found "soon"/],
+  ["campaign --cases many", /expected a whole number for --cases, found "many"/],
+  ["campaign --resume", /expected --out with --resume/],
+  ["corpus @out --seed -1", /expected a whole number for --seed, found "-1"/],
   ["boot --kernel @missing", /expected a readable file/],
   ["boot --kernel @text", /expected an ELF executable or a bzImage, found neither/],
   ["boot --kernel @empty", /expected an ELF executable or a bzImage, found an empty file/],
@@ -111,6 +126,122 @@ describe("bad input ends with status 3 and one line that says what to do", () =>
     expect(stderr).toMatch(message);
     expect(stderr).toMatch(/^crashlab: expected .*\n$/);
     expect({ status, stdout }).toEqual({ status: 3, stdout: "" });
+  });
+});
+
+/** The command, to which something happens while it runs. */
+function start(...args: readonly string[]): ChildProcessWithoutNullStreams {
+  const tsx = import.meta.resolve("tsx");
+  return spawn(process.execPath, ["--conditions=source", "--import", tsx, MAIN, ...args], { cwd: ROOT });
+}
+const MAIN = join(ROOT, "bindings/cli/main.ts");
+
+/** Sends SIGINT when the first progress is shown; gives what the command ended with. */
+async function interrupted(
+  ...args: readonly string[]
+): Promise<{ stdout: string; stderr: string; status: number }> {
+  const child = start(...args);
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk));
+  child.stderr.on("data", (chunk: Buffer) => {
+    if (stderr === "") child.kill("SIGINT");
+    stderr += chunk;
+  });
+  const [status] = (await once(child, "close")) as [number];
+  return { stdout, stderr, status };
+}
+
+describe("Ctrl-C keeps what there is, and ends with status 130", () => {
+  test("a campaign without a folder sums up the cases that ran", async () => {
+    const { stdout, stderr, status } = await interrupted(
+      "campaign",
+      "--cases",
+      "100000",
+      "--jobs",
+      "1",
+      "--json",
+    );
+    expect(stderr).toMatch(
+      /crashlab: expected 100000 cases, found Ctrl-C after \d+; those that ran are summed up\n$/,
+    );
+    expect(status).toBe(130);
+    const { cases } = JSON.parse(stdout) as { cases: number };
+    expect(stderr).toContain(`after ${cases};`);
+    expect(cases).toBeGreaterThan(0);
+  });
+
+  test("a corpus is one of fewer cases, manifest and all", async () => {
+    const out = file("interrupted");
+    const { stderr, status } = await interrupted("corpus", out, "--seed", "3", "--cases", "1000");
+    expect(stderr).toMatch(
+      /crashlab: expected 1000 cases, found .* aborted after \d+; the manifest has these\n$/,
+    );
+    expect(status).toBe(130);
+    const manifest = JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")) as {
+      cases: { folder: string }[];
+      files: { path: string; size: number }[];
+    };
+    expect(manifest.cases.length).toBeGreaterThan(0);
+    for (const { path, size } of manifest.files) expect(statSync(join(out, path)).size).toBe(size);
+  });
+});
+
+test("a reader that has enough is no failure", async () => {
+  const log = file("long");
+  writeFileSync(log, readFileSync(LINUX_OOPS, "utf8").repeat(300));
+  const child = start("parse", log);
+  child.stdout.once("data", () => child.stdout.destroy());
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk));
+  expect(await once(child, "close")).toEqual([0, null]);
+  expect(stderr).toBe("");
+});
+
+describe("colours", () => {
+  afterEach(() => vi.unstubAllEnvs());
+  test.each([
+    [true, {}, true],
+    [false, {}, false],
+    [true, { NO_COLOR: "1" }, false],
+    [true, { TERM: "dumb" }, false],
+  ])("on a terminal: %j, with %j: %j", (isTTY, env, coloured) => {
+    vi.stubEnv("NO_COLOR", "");
+    vi.stubEnv("TERM", "xterm");
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+    const was = process.stdout.isTTY;
+    try {
+      process.stdout.isTTY = isTTY;
+      expect(hasColours()).toBe(coloured);
+      expect(bold("x")).toBe(coloured ? "\u001b[1mx\u001b[22m" : "x");
+    } finally {
+      process.stdout.isTTY = was;
+    }
+  });
+});
+
+describe("completion", () => {
+  /** What bash offers for the last word. */
+  async function offered(...words: readonly string[]): Promise<string[]> {
+    const { stdout: script } = await crashlab("completion", "bash");
+    const quoted = words.map((word) => `'${word}'`).join(" ");
+    const ask = `COMP_WORDS=(${quoted}); COMP_CWORD=${words.length - 1}; _crashlab; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout } = await promisify(execFile)("bash", ["-c", `${script}\n${ask}`], { cwd: folder });
+    return stdout.split("\n").filter(Boolean);
+  }
+
+  test("bash: commands, options, subcommands, names of faults, files", async () => {
+    expect(await offered("crashlab", "ca")).toEqual(["campaign"]);
+    expect(await offered("crashlab", "campaign", "--se")).toEqual(["--seed"]);
+    expect(await offered("crashlab", "fuzz", "h")).toEqual(["hostile"]);
+    expect(await offered("crashlab", "crash", "null-")).toEqual(["null-dereference"]);
+    expect(await offered("crashlab", "crash", "sysrq", ":", "c")).toEqual(["c"]);
+    expect(await offered("crashlab", "parse", "tex")).toEqual(["text"]);
+  });
+
+  test.each(["zsh", "fish"])("%s knows every command", async (shell) => {
+    const { stdout } = await crashlab("completion", shell);
+    for (const { name } of crashlabProgram().commands.map((command) => ({ name: command.name() })))
+      expect(stdout).toContain(name);
   });
 });
 
@@ -153,6 +284,17 @@ describe("what the commands print", () => {
     expect(titles.stdout).toMatch(
       /^BUG: unable to handle kernel NULL pointer dereference in my_driver_read\nkernel panic: /,
     );
+  });
+
+  test("crash --kdump host --format kdump-compressed leaves out what --dump-level says", async () => {
+    const out = file("small");
+    const { status } = await crashlab(
+      ...["crash", "null-dereference", "--kdump", "host", "--out", out],
+      ...["--format", "kdump-compressed", "--compression", "zlib", "--dump-level", "31"],
+    );
+    expect(status).toBe(0);
+    expect(readFileSync(join(out, "vmcore")).subarray(0, 8).toString()).toBe("KDUMP   ");
+    expect(statSync(join(out, "vmcore")).size).toBeLessThan(4e6);
   });
 
   test("parse reads standard input and ends with 1 when there is nothing", async () => {

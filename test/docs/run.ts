@@ -12,16 +12,16 @@ export interface Result {
   readonly stderr: string;
 }
 
-/** Runs a file with Node.js in a folder, with standard input if given; at most a minute. */
+/** Runs a file with Node.js in a folder, with standard input if given; at most a minute, or `milliseconds`. */
 export function runFile(
   file: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly input?: string } = {},
+  options: { readonly cwd?: string; readonly input?: string; readonly milliseconds?: number } = {},
 ): Promise<Result> {
   const child = spawn(process.execPath, ["--conditions=source", "--import", TSX, file, ...args], {
     cwd: options.cwd ?? ROOT,
     stdio: ["pipe", "pipe", "pipe"],
-    timeout: 60_000,
+    timeout: options.milliseconds ?? 60_000,
   });
   let stdout = "";
   let stderr = "";
