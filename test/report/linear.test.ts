@@ -15,7 +15,7 @@ import {
 } from "../../bindings/report/index.ts";
 import { decodeStacktrace, SymbolTable } from "../../bindings/symbols/index.ts";
 
-const SIZE = 40_000;
+const SIZE = 10_000;
 const MEASURABLE_MS = 20;
 const RATIO = 10;
 
