@@ -125,6 +125,8 @@ static int rdinit_setup(char *value)
 }
 __setup("rdinit=", rdinit_setup);
 
+enum system_states system_state;
+
 static int try_to_run(const char *path)
 {
 	static const char *const envp[] = { "HOME=/", "TERM=linux", NULL };
@@ -168,7 +170,7 @@ static noinline int kernel_init(void *unused)
 		if (!try_to_run(candidates[i]))
 			return 0;
 	}
-	panic("No working init found.  Try passing init= option to kernel.");
+	panic("No working init found.  Try passing init= option to kernel. See Linux Documentation/admin-guide/init.rst for guidance.");
 }
 
 /* The boot processor's first task becomes its idle task. */
@@ -176,6 +178,7 @@ static noinline void rest_init(void)
 {
 	kernel_clone(NULL, kernel_init, NULL);
 	kernel_clone(NULL, kthreadd, NULL);
+	system_state = SYSTEM_SCHEDULING;
 	schedule_idle();
 	cpu_startup_entry();
 }

@@ -198,8 +198,8 @@ bool kexec_should_crash(struct task_struct *p)
 	return in_interrupt() || !p->pid || p->pid == 1 || panic_on_oops;
 }
 
-/* Registers as they are here, for a panic without a register frame. */
-static void crash_setup_regs(struct pt_regs *to, struct pt_regs *from)
+/* Registers as they are here, for a panic without a register frame. Part of its caller: RIP and RSP are of one frame. */
+static __attribute__((always_inline)) inline void crash_setup_regs(struct pt_regs *to, struct pt_regs *from)
 {
 	if (from) {
 		*to = *from;
@@ -208,7 +208,7 @@ static void crash_setup_regs(struct pt_regs *to, struct pt_regs *from)
 	memset(to, 0, sizeof(*to));
 	__asm__ volatile("mov %%rbp, %0; mov %%rsp, %1; mov %%rbx, %2" : "=m"(to->bp), "=m"(to->sp), "=m"(to->bx));
 	__asm__ volatile("mov %%r12, %0; mov %%r13, %1; mov %%r14, %2; mov %%r15, %3" : "=m"(to->r12), "=m"(to->r13), "=m"(to->r14), "=m"(to->r15));
-	to->ip = (unsigned long)__builtin_return_address(0);
+	__asm__ volatile("lea (%%rip), %0" : "=r"(to->ip));
 	to->cs = __KERNEL_CS;
 	to->ss = __KERNEL_DS;
 	to->flags = local_save_flags();

@@ -70,7 +70,11 @@ int kernel_execve(const char *path, const char *const *argv, const char *const *
 		return PTR_ERR(file);
 	hdr = (const void *)file->f_inode->i_data;
 	mm = mm_alloc();
-	if (!mm || !S_ISREG(file->f_inode->i_mode) || file->f_inode->i_size < (loff_t)sizeof(*hdr) || memcmp(hdr->e_ident, "\177ELF\2\1", 6) ||
+	if (!mm) {
+		fput(file);
+		return -ENOMEM;
+	}
+	if (!S_ISREG(file->f_inode->i_mode) || file->f_inode->i_size < (loff_t)sizeof(*hdr) || memcmp(hdr->e_ident, "\177ELF\2\1", 6) ||
 	    hdr->e_type != 2 || hdr->e_machine != 62 || hdr->e_phentsize != sizeof(*phdr) || hdr->e_phnum > 16 ||
 	    hdr->e_phoff + hdr->e_phnum * sizeof(*phdr) > (u64)file->f_inode->i_size || hdr->e_phoff > (u64)file->f_inode->i_size)
 		goto fail;
@@ -124,8 +128,7 @@ int kernel_execve(const char *path, const char *const *argv, const char *const *
 		mmput(old);
 	return 0;
 fail:
-	if (mm)
-		mmput(mm);
+	mmput(mm);
 	fput(file);
 	return err;
 }

@@ -56,6 +56,8 @@ static struct xa_node *new_node(struct xa_node *parent, int shift, int offset)
 {
 	struct xa_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
 
+	if (!node)
+		return NULL;
 	node->shift = shift;
 	node->offset = offset;
 	node->parent = parent;
@@ -65,19 +67,24 @@ static struct xa_node *new_node(struct xa_node *parent, int shift, int offset)
 }
 
 #define MAX_PID 4096
-/* Slot of a pid number in the two-level xarray that dump tools walk. */
+/* Slot of a pid number in the two-level xarray that dump tools walk; NULL when there is none, or no memory for it. */
 static void **pid_slot(unsigned int nr, bool create)
 {
 	struct xarray *xa = &init_pid_ns.idr.idr_rt;
 	struct xa_node *root, *leaf;
 
-	if (!xa->xa_head)
-		xa->xa_head = (void *)((unsigned long)new_node(NULL, 6, 0) | 2);
+	if (!xa->xa_head) {
+		root = new_node(NULL, 6, 0);
+		if (!root)
+			return NULL;
+		xa->xa_head = (void *)((unsigned long)root | 2);
+	}
 	root = (void *)((unsigned long)xa->xa_head & ~3UL);
 	if (!root->slots[nr >> 6]) {
-		if (!create)
+		leaf = create ? new_node(root, 0, nr >> 6) : NULL;
+		if (!leaf)
 			return NULL;
-		root->slots[nr >> 6] = (void *)((unsigned long)new_node(root, 0, nr >> 6) | 2);
+		root->slots[nr >> 6] = (void *)((unsigned long)leaf | 2);
 		root->count++;
 	}
 	leaf = (void *)((unsigned long)root->slots[nr >> 6] & ~3UL);
@@ -97,9 +104,15 @@ int attach_pid(struct task_struct *t)
 	struct pid *pid = kzalloc(sizeof(*pid), GFP_KERNEL);
 	void **slot;
 
-	for (unsigned int i = 0; pid && i < MAX_PID; i++) {
+	if (!pid)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < MAX_PID; i++) {
 		last = last + 1 < MAX_PID ? last + 1 : 2;
 		slot = pid_slot(last, true);
+		if (!slot) {
+			kfree(pid);
+			return -ENOMEM;
+		}
 		if (*slot)
 			continue;
 		*slot = pid;
@@ -152,20 +165,36 @@ noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *
 	struct task_struct *t = kzalloc(sizeof(*t), GFP_KERNEL);
 	struct inactive_task_frame *frame;
 	unsigned long irqflags;
+	long err = -ENOMEM;
 
 	if (!t)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(err);
 	*t = *current;
 	t->stack = kasan_reset_tag(vmalloc(THREAD_SIZE));
-	t->mm = NULL;
 	if (!t->stack)
-		goto fail;
+		goto bad_fork_free;
 	*(unsigned long *)t->stack = STACK_END_MAGIC;
 	t->stack_canary = stack_canary_of(t);
+	t->files = dup_files(current->files);
+	if (!t->files)
+		goto bad_fork_cleanup_stack;
+	t->fs = kmalloc(sizeof(*t->fs), GFP_KERNEL);
+	if (!t->fs)
+		goto bad_fork_cleanup_files;
+	*t->fs = *current->fs;
+	t->fs->pwd.dentry->d_count++;
+	t->sighand = kzalloc(sizeof(*t->sighand), GFP_KERNEL);
+	if (!t->sighand)
+		goto bad_fork_cleanup_fs;
+	*t->sighand = *current->sighand;
+	t->signal = kzalloc(sizeof(*t->signal), GFP_KERNEL);
+	if (!t->signal)
+		goto bad_fork_cleanup_sighand;
+	t->mm = NULL;
 	if (regs) {
 		t->mm = dup_mm(current->mm);
 		if (!t->mm)
-			goto fail;
+			goto bad_fork_cleanup_signal;
 		*task_pt_regs(t) = *regs;
 		task_pt_regs(t)->ax = 0;
 	}
@@ -191,17 +220,10 @@ noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *
 	INIT_LIST_HEAD(&t->thread_group);
 	t->group_leader = t;
 	t->real_parent = t->parent = current;
-	t->signal = kzalloc(sizeof(*t->signal), GFP_KERNEL);
-	t->sighand = kzalloc(sizeof(*t->sighand), GFP_KERNEL);
-	*t->sighand = *current->sighand;
 	t->signal->nr_threads = 1;
 	INIT_LIST_HEAD(&t->signal->thread_head);
 	INIT_LIST_HEAD(&t->signal->shared_pending.list);
 	list_add_tail(&t->thread_node, &t->signal->thread_head);
-	t->files = dup_files(current->files);
-	t->fs = kmalloc(sizeof(*t->fs), GFP_KERNEL);
-	*t->fs = *current->fs;
-	t->fs->pwd.dentry->d_count++;
 	/* What __switch_to_asm pops; ret_from_fork finds fn in rbx and arg in r12. */
 	frame = (struct inactive_task_frame *)((char *)task_pt_regs(t) - FORK_FRAME);
 	memset(frame, 0, FORK_FRAME);
@@ -216,9 +238,10 @@ noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *
 		return t;
 	}
 	raw_spin_lock_irqsave(&tasklist_lock, irqflags);
-	if (attach_pid(t)) {
+	err = attach_pid(t);
+	if (err) {
 		raw_spin_unlock_irqrestore(&tasklist_lock, irqflags);
-		goto fail;
+		goto bad_fork_cleanup_mm;
 	}
 	list_add_tail(&t->sibling, &current->children);
 	list_add_tail(&t->tasks, &init_task.tasks);
@@ -226,12 +249,23 @@ noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *
 	total_forks++;
 	raw_spin_unlock_irqrestore(&tasklist_lock, irqflags);
 	return t;
-fail:
+bad_fork_cleanup_mm:
 	if (t->mm)
 		mmput(t->mm);
+bad_fork_cleanup_signal:
+	kfree(t->signal);
+bad_fork_cleanup_sighand:
+	kfree(t->sighand);
+bad_fork_cleanup_fs:
+	dput(t->fs->pwd.dentry);
+	kfree(t->fs);
+bad_fork_cleanup_files:
+	put_files(t->files);
+bad_fork_cleanup_stack:
 	vfree(t->stack);
+bad_fork_free:
 	kfree(t);
-	return ERR_PTR(-EAGAIN);
+	return ERR_PTR(err);
 }
 
 noinline pid_t kernel_clone(struct pt_regs *regs, int (*fn)(void *), void *arg)
@@ -280,19 +314,9 @@ noinline void do_exit(long code)
 	struct task_struct *t = current;
 	struct mm_struct *mm = t->mm;
 
-	if (unlikely(in_interrupt()))
-		panic("Aiee, killing interrupt handler!");
-	if (unlikely(!t->pid))
-		panic("Attempted to kill the idle task!");
-	if (unlikely(t->flags & PF_EXITING)) { /* it died of dying: never touched again */
-		pr_alert("Fixing recursive fault but reboot is needed!\n");
-		for (;;) {
-			__set_current_state(TASK_UNINTERRUPTIBLE);
-			schedule();
-		}
-	}
+	WARN_ON(irqs_disabled());
 	if (unlikely(t->pid == 1))
-		panic("Attempted to kill init! exitcode=0x%08lx\n", code);
+		panic("Attempted to kill init! exitcode=0x%08x\n", (int)code);
 	if (t->lock_depth < 0)
 		lock_kernel();
 	t->flags |= PF_EXITING;
@@ -310,10 +334,7 @@ noinline void do_exit(long code)
 	/* Nobody waits for a kernel thread: it is released as soon as it has left its stack. */
 	t->exit_state = t->flags & PF_KTHREAD && t->real_parent->pid == 2 ? EXIT_DEAD : EXIT_ZOMBIE;
 	wake_up(&child_wait);
-	local_irq_disable();
-	t->__state = TASK_DEAD;
-	schedule();
-	BUG();
+	do_task_dead();
 }
 
 /* An oops ends here for the task that caused it. */
@@ -338,6 +359,13 @@ void make_task_dead(int signr)
 	/* Too many oopses may each have left a lock or a count behind. */
 	if (__atomic_add_fetch(&oops_count.counter, 1, __ATOMIC_SEQ_CST) >= limit && limit)
 		panic("Oopsed too often (kernel.oops_limit is %d)", limit);
+	if (unlikely(t->flags & PF_EXITING)) { /* it died of dying: never touched again */
+		pr_alert("Fixing recursive fault but reboot is needed!\n");
+		for (;;) {
+			__set_current_state(TASK_UNINTERRUPTIBLE);
+			schedule();
+		}
+	}
 	do_exit(signr);
 }
 

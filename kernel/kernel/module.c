@@ -35,7 +35,7 @@ int module_sig_check(const char *image, size_t *size, bool mangled, bool *ok);
 
 LIST_HEAD(modules);
 extern const struct kernel_symbol __start___ksymtab[], __stop___ksymtab[];
-static char last_unloaded_module[64];
+static char last_unloaded_module[64], last_unloaded_taints[TAINT_FLAGS_COUNT + 3];
 
 struct load_info {
 	char *image;
@@ -527,6 +527,7 @@ SYSCALL_DEFINE(delete_module)
 	if (mod->exit)
 		mod->exit();
 	strscpy(last_unloaded_module, mod->name, sizeof(last_unloaded_module));
+	module_flags(mod, last_unloaded_taints, false);
 	free_module(mod);
 	return 0;
 }
@@ -567,18 +568,19 @@ const char *module_address_lookup(struct module *mod, unsigned long addr, unsign
 }
 
 /* Letters after a module's name: `(OE)`, and `+` or `-` while it comes or goes. */
-char *module_flags(struct module *mod, char *buf)
+char *module_flags(struct module *mod, char *buf, bool show_state)
 {
 	char *s = buf;
+	bool going = show_state && mod->state == MODULE_STATE_GOING, coming = show_state && mod->state == MODULE_STATE_COMING;
 
-	if (mod->taints || mod->state == MODULE_STATE_GOING || mod->state == MODULE_STATE_COMING) {
+	if (mod->taints || going || coming) {
 		*s++ = '(';
 		for (int i = 0; i < TAINT_FLAGS_COUNT; i++)
 			if (taint_flags[i].module && mod->taints >> i & 1)
 				*s++ = taint_flags[i].c_true;
-		if (mod->state == MODULE_STATE_GOING)
+		if (going)
 			*s++ = '-';
-		if (mod->state == MODULE_STATE_COMING)
+		if (coming)
 			*s++ = '+';
 		*s++ = ')';
 	}
@@ -593,9 +595,9 @@ void print_modules(void)
 
 	printk(KERN_DEFAULT "Modules linked in:");
 	list_for_each_entry(mod, &modules, list)
-		pr_cont(" %s%s", mod->name, module_flags(mod, buf));
+		pr_cont(" %s%s", mod->name, module_flags(mod, buf, true));
 	if (last_unloaded_module[0])
-		pr_cont(" [last unloaded: %s]", last_unloaded_module);
+		pr_cont(" [last unloaded: %s%s]", last_unloaded_module, last_unloaded_taints);
 	pr_cont("\n");
 }
 
@@ -607,7 +609,7 @@ static int show_modules(struct seq_file *m, void *data)
 	list_for_each_entry(mod, &modules, list)
 		seq_printf(m, "%s %u %d - %s 0x%016lx %s\n", mod->name, mod->core_layout.size, mod->refcnt,
 			   mod->state == MODULE_STATE_LIVE ? "Live" : mod->state == MODULE_STATE_COMING ? "Loading" : "Unloading",
-			   (unsigned long)mod->core_layout.base, module_flags(mod, buf));
+			   (unsigned long)mod->core_layout.base, module_flags(mod, buf, true));
 	return 0;
 }
 static const struct text_file modules_file = { "/proc/modules", 0444, show_modules, NULL, NULL };

@@ -111,8 +111,8 @@ void show_regs_print_info(const char *level)
 
 void dump_stack_print_info(const char *level)
 {
-	printk("%sCPU: %d PID: %d Comm: %.20s %s %s %.*s\n", level, smp_processor_id(), current->pid, current->comm,
-	       print_tainted(), init_uts_ns.name.release, (int)strlen("#1 "), init_uts_ns.name.version);
+	printk("%sCPU: %d PID: %d Comm: %.20s %s%s %s %.*s\n", level, smp_processor_id(), current->pid, current->comm,
+	       kexec_crash_image ? "Kdump: loaded " : "", print_tainted(), init_uts_ns.name.release, (int)strlen("#1 "), init_uts_ns.name.version);
 	if (hardware_name()[0])
 		printk("%sHardware name: %s\n", level, hardware_name());
 	print_worker_info(level, current);
@@ -134,11 +134,17 @@ core_initcall(register_kernel_offset_dumper);
 
 #define PANIC_PRINT_TASK_INFO 1
 #define PANIC_PRINT_MEM_INFO 2
+#define PANIC_PRINT_ALL_PRINTK_MSG 0x20
 #define PANIC_PRINT_ALL_CPU_BT 0x40
 
-/* `panic_print=`: what else is worth knowing. */
-static void panic_print_sys_info(void)
+/* `panic_print=`: what else is worth knowing; at the very end the whole log once more. */
+static void panic_print_sys_info(bool console_flush)
 {
+	if (console_flush) {
+		if (panic_print & PANIC_PRINT_ALL_PRINTK_MSG)
+			console_replay_all();
+		return;
+	}
 	if (panic_print & PANIC_PRINT_ALL_CPU_BT)
 		trigger_all_cpu_backtrace(true);
 	if (panic_print & PANIC_PRINT_TASK_INFO)
@@ -202,10 +208,11 @@ void panic(const char *fmt, ...)
 		crash_smp_send_stop();
 	printk_bust_locks();
 	atomic_notifier_call_chain(&panic_notifier_list, 0, buf);
-	panic_print_sys_info();
+	panic_print_sys_info(false);
 	kmsg_dump(KMSG_DUMP_PANIC);
 	if (crash_kexec_post_notifiers)
 		__crash_kexec(NULL);
+	panic_print_sys_info(true);
 	if (panic_timeout > 0) {
 		pr_emerg("Rebooting in %d seconds..\n", panic_timeout);
 		for (int i = 0; i < panic_timeout; i++) {

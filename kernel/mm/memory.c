@@ -16,8 +16,11 @@ struct mm_struct *mm_alloc(void)
 	struct mm_struct *mm = kzalloc(sizeof(*mm), GFP_KERNEL);
 	unsigned long pgd = get_zeroed_page(GFP_KERNEL);
 
-	if (!mm || !pgd)
+	if (!mm || !pgd) {
+		kfree(mm);
+		free_page(pgd);
 		return NULL;
+	}
 	mm->pgd = (pgd_t *)pgd;
 	memcpy(mm->pgd + 256, init_top_pgt + 256, 256 * sizeof(pgd_t));
 	mm->mm_users.counter = mm->mm_count.counter = 1;
@@ -165,7 +168,7 @@ int access_remote_vm(struct mm_struct *mm, unsigned long addr, const void *from,
 		size_t part = min(n, PAGE_SIZE - (addr & (PAGE_SIZE - 1)));
 
 		if (!page)
-			return -EFAULT;
+			return vma ? -ENOMEM : -EFAULT;
 		memcpy(page + (addr & (PAGE_SIZE - 1)), from, part);
 		from = (const char *)from + part;
 		addr += part;

@@ -300,7 +300,8 @@ unsigned long get_zeroed_page(gfp_t gfp)
 
 void free_page(unsigned long addr)
 {
-	__free_pages(virt_to_page(addr), 0);
+	if (addr)
+		__free_pages(virt_to_page(addr), 0);
 }
 
 unsigned long nr_free_pages(void)

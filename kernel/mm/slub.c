@@ -354,8 +354,12 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int siz
 	struct kmem_cache *s = kmem_cache_alloc(kmem_cache, GFP_KERNEL | __GFP_ZERO);
 	struct kmem_cache_node *node = kzalloc(sizeof(struct kmem_cache_node), GFP_KERNEL);
 
-	if (!s || !node || __builtin_popcountll(slab_cpu_used) >= (int)ARRAY_SIZE(slab_cpu_area))
+	if (!s || !node || __builtin_popcountll(slab_cpu_used) >= (int)ARRAY_SIZE(slab_cpu_area)) {
+		if (s)
+			kmem_cache_free(kmem_cache, s);
+		kfree(node);
 		return NULL;
+	}
 	s->useroffset = useroffset;
 	s->usersize = usersize;
 	init_cache(s, node, name, size, align, flags, ctor);

@@ -13,11 +13,22 @@ void vmalloc_init(void)
 {
 }
 
+/* Takes the pages of [start, end) out of the page tables and frees them. */
+static void free_area_pages(unsigned long start, unsigned long end)
+{
+	for (unsigned long a = start; a < end; a += PAGE_SIZE) {
+		unsigned long *pte = pte_of(init_top_pgt, a, false);
+
+		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
+		*pte = 0;
+	}
+}
+
 /* First hole that fits; task stacks want their guard page below, so each area also starts after one. */
 static void *alloc_area(size_t size, unsigned long start, unsigned long end, const void *caller)
 {
 	size_t bytes = ALIGN(size, (size_t)PAGE_SIZE);
-	unsigned long addr = start + PAGE_SIZE, flags;
+	unsigned long addr = start + PAGE_SIZE, at_page, flags;
 	struct list_head *before = &vmap_area_list;
 	struct vmap_area *va = kzalloc(sizeof(*va), GFP_KERNEL), *at;
 	struct vm_struct *vm = kzalloc(sizeof(*vm), GFP_KERNEL);
@@ -47,15 +58,23 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 	vm->nr_pages = bytes / PAGE_SIZE;
 	vm->caller = caller;
 	list_add_tail(&va->list, before);
-	for (unsigned long a = addr; a < addr + bytes; a += PAGE_SIZE) {
-		unsigned long page = get_zeroed_page(GFP_KERNEL);
+	for (at_page = addr; at_page < addr + bytes; at_page += PAGE_SIZE) {
+		unsigned long page = get_zeroed_page(GFP_KERNEL), *pte = page ? pte_of(init_top_pgt, at_page, true) : NULL;
 
-		BUG_ON(!page);
-		*pte_of(init_top_pgt, a, true) = __pa(page) | PAGE_KERNEL;
+		if (!pte) {
+			free_page(page);
+			goto fail_pages;
+		}
+		*pte = __pa(page) | PAGE_KERNEL;
 	}
-	BUG_ON(kasan_populate_vmalloc(addr, bytes + PAGE_SIZE));
+	if (kasan_populate_vmalloc(addr, bytes + PAGE_SIZE))
+		goto fail_pages;
 	spin_unlock_irqrestore(&vmap_area_lock, flags);
 	return kasan_unpoison_vmalloc((void *)addr, size);
+fail_pages: /* nobody has touched them yet: no TLB knows them */
+	free_area_pages(addr, at_page);
+	list_del(&va->list);
+	spin_unlock_irqrestore(&vmap_area_lock, flags);
 fail:
 	kfree(va);
 	kfree(vm);
@@ -119,12 +138,7 @@ void vfree(const void *p)
 	}
 	if (num_online_cpus() > 1) /* before the pages are anybody else's */
 		smp_call_function_many(~0UL, do_flush_tlb_all, NULL, true);
-	for (unsigned long a = va->va_start; a < va->va_end - PAGE_SIZE; a += PAGE_SIZE) {
-		unsigned long *pte = pte_of(init_top_pgt, a, false);
-
-		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
-		*pte = 0;
-	}
+	free_area_pages(va->va_start, va->va_end - PAGE_SIZE);
 	kasan_poison_vmalloc((void *)va->va_start, va->va_end - va->va_start);
 	spin_lock_irqsave(&vmap_area_lock, flags);
 	list_del_init(&va->list);

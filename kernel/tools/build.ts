@@ -3,7 +3,9 @@
  * sources give the same bytes wherever they lie. Objects are rebuilt when their source, a header or a flag
  * changed (by content); nothing is done when nothing has changed.
  *
- *   tsx kernel/tools/build.ts [--out=DIR] [--kasan=layout|outline|inline]
+ *   tsx kernel/tools/build.ts [--out=DIR] [--unwinder=frame] [--kasan=layout|outline|inline]
+ *
+ * With --unwinder=frame stacks are unwound by frame pointers, not by ORC, and it goes to build/guest-frame.
  *
  * With --kasan the kernel's own code is instrumented (docs/kasan.md): `layout` has red zones around stack objects and
  * globals, the others also check every access. It goes to build/guest-layout and so on. Programs, which are the same
@@ -36,9 +38,13 @@ const KASAN_KINDS: readonly string[] = ["layout", "outline", "inline"];
 const kasan: string | undefined = option("kasan");
 if (kasan !== undefined && !KASAN_KINDS.includes(kasan))
   throw new Error(`--kasan: expected ${KASAN_KINDS.join(", ")}, found ${kasan}`);
-const out: string = resolve(
-  option("out") ?? join(root, kasan === undefined ? "../build/guest" : `../build/guest-${kasan}`),
+const unwinder: string = option("unwinder") ?? "orc";
+if (unwinder !== "orc" && unwinder !== "frame")
+  throw new Error(`--unwinder: expected orc or frame, found ${unwinder}`);
+const flavours: readonly string[] = [kasan, unwinder === "frame" ? "frame" : undefined].flatMap(
+  (name) => name ?? [],
 );
+const out: string = resolve(option("out") ?? join(root, ["../build/guest", ...flavours].join("-")));
 
 const TARGET = "--target=x86_64-linux-gnu";
 const REPRODUCIBLE: readonly string[] = [
@@ -92,7 +98,7 @@ const KASAN: readonly string[] =
       ];
 /** What has to do with poisoned memory or runs before there is a shadow: vmlinux.lds exempts most of it by these names. */
 const KASAN_EXEMPT =
-  /^mm\/(kasan\/|kfence\/|slub|page_alloc|page_poison)|^lib\/stackdepot|^kernel\/stacktrace|^arch\/x86\/kernel\/(unwind_orc|dumpstack|setup)/;
+  /^mm\/(kasan\/|kfence\/|slub|page_alloc|page_poison)|^lib\/stackdepot|^kernel\/stacktrace|^arch\/x86\/kernel\/(unwind_\w+|dumpstack|setup)/;
 const ASSEMBLY: readonly string[] = [
   ...COMMON,
   ...INCLUDE,
@@ -282,7 +288,7 @@ function isWhole(): boolean {
 
 /** One hash over everything that a build is made of. */
 function inputs(): string {
-  const hash = createHash("sha256").update(`${kasan}\0${command("clang")[0]}\0${writeCpio}\0`);
+  const hash = createHash("sha256").update(`${kasan}\0${unwinder}\0${command("clang")[0]}\0${writeCpio}\0`);
   for (const entry of readdirSync(root, { recursive: true, withFileTypes: true }).sort((a, b) =>
     join(a.parentPath, a.name) < join(b.parentPath, b.name) ? -1 : 1,
   ))
@@ -303,7 +309,9 @@ if (isWhole() && existsSync(inputsFile) && readFileSync(inputsFile, "utf8") === 
 rmSync(inputsFile, { force: true });
 for (const folder of ["obj", "modules", "user"]) mkdirSync(join(out, folder), { recursive: true });
 const kernelSources: string[] = KERNEL_FOLDERS.flatMap((folder) => filesUnder(folder, [".c", ".S"])).filter(
-  (source) => !source.startsWith("arch/x86/purgatory/"),
+  (source) =>
+    !source.startsWith("arch/x86/purgatory/") &&
+    source !== `arch/x86/kernel/unwind_${unwinder === "orc" ? "frame" : "orc"}.c`,
 );
 const userSources: string[] = filesUnder("user", [".c", ".S"]);
 const modules: string[] = existsSync(join(root, "modules")) ? readdirSync(join(root, "modules")).sort() : [];

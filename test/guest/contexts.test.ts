@@ -1,7 +1,8 @@
 /** Reports from every context, on one CPU and on several: each in Linux's grammar, with its stacks in order. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, type Machine } from "../../bindings/index.ts";
+import type { Machine } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
+import { boot } from "./machines.ts";
 
 const TRIGGER = "/sys/kernel/debug/labcrash/trigger";
 let one: Machine;

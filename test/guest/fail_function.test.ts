@@ -1,6 +1,7 @@
 /** Functions that fail on purpose: fail_function, and failures of chosen tasks only. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, type Machine } from "../../bindings/index.ts";
+import type { Machine } from "../../bindings/index.ts";
+import { boot } from "./machines.ts";
 
 const DIR = "/sys/kernel/debug/fail_function";
 let ready: Machine;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { boot, faults, findFault, LABCRASH_KINDS, LKDTM_NAMES } from "../../bindings/index.ts";
+import { faults, findFault, LABCRASH_KINDS, LKDTM_NAMES } from "../../bindings/index.ts";
+import { boot } from "./machines.ts";
 
 describe("faults by name", () => {
   it("are those that the guest lists", async () => {

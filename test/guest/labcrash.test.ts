@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, type Machine } from "../../bindings/index.ts";
+import type { Machine } from "../../bindings/index.ts";
 import { parseReports } from "../../bindings/report/index.ts";
+import { boot } from "./machines.ts";
 
 let ready: Machine;
 const TRIGGER = "/sys/kernel/debug/labcrash/trigger";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { boot, CrashlabError, type Machine } from "../../bindings/index.ts";
+import { CrashlabError, type Machine } from "../../bindings/index.ts";
+import { boot } from "./machines.ts";
 
 const TRIGGER = "/sys/kernel/debug/labcrash/trigger";
 

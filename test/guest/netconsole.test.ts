@@ -1,7 +1,8 @@
 /** netconsole: datagrams from the guest, plain and extended, to lines and reports. */
 import { describe, expect, it } from "vitest";
-import { boot, faults, type NetconsoleDatagram, NetconsoleLines } from "../../bindings/index.ts";
+import { faults, type NetconsoleDatagram, NetconsoleLines } from "../../bindings/index.ts";
 import { checkReport, parseReports } from "../../bindings/report/index.ts";
+import { boot } from "./machines.ts";
 
 const TARGET = "6665@10.0.0.1/eth0,6666@10.0.0.2/00:11:22:33:44:55";
 

@@ -1,6 +1,7 @@
 /** The log as tools see it: /dev/kmsg, dmesg, the console's level, printk's switches. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, type Machine } from "../../bindings/index.ts";
+import type { Machine } from "../../bindings/index.ts";
+import { boot } from "./machines.ts";
 
 let ready: Machine;
 

@@ -1,8 +1,9 @@
 /** Messages outlive the kernel: ramoops in the guest, its records on the host, and a reboot between. */
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, faults, type Machine } from "../../bindings/index.ts";
+import { faults, type Machine } from "../../bindings/index.ts";
 import { checkReport, readRamoops } from "../../bindings/report/index.ts";
+import { boot } from "./machines.ts";
 
 const LAYOUT = { recordSize: 0x10000, consoleSize: 0x10000 };
 let ready: Machine;

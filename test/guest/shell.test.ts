@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, type Machine } from "../../bindings/index.ts";
+import type { Machine } from "../../bindings/index.ts";
+import { boot } from "./machines.ts";
 
 let machine: Machine;
 const sh = async (command: string): Promise<string> => (await machine.exec(command)).stdout;

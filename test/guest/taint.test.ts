@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, CrashlabError, type Machine } from "../../bindings/index.ts";
+import { CrashlabError, type Machine } from "../../bindings/index.ts";
+import { boot } from "./machines.ts";
 
 let ready: Machine;
 

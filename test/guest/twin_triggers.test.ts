@@ -1,6 +1,6 @@
 /** Faults of labcrash in QEMU and here, with the same vmlinux: line for line the same reports. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot } from "../../bindings/index.ts";
+import { boot } from "./machines.ts";
 import { qemuConsole } from "./qemu.ts";
 
 const TRIGGER = "/sys/kernel/debug/labcrash/trigger";

@@ -9,10 +9,11 @@
  */
 import type { CrashKind } from "../types.ts";
 import type { Form } from "./form.ts";
-import { MEMORY_FORMS } from "./memory.ts";
+import { MEMORY_FORMS, PAGE } from "./memory.ts";
 import { BEHEADED_OOPS, OOPS_FORMS } from "./oops.ts";
-import { Reading } from "./rules.ts";
-import { WATCHDOG_FORMS } from "./watchdogs.ts";
+import { ANY_REGISTERS, NMI_BACKTRACES, OWN_BACKTRACE, POINTER, TRACE, WHO } from "./parts.ts";
+import { line, literal, optional, Reading, type Rule, repeated, sequence } from "./rules.ts";
+import { TASK_DUMP, WATCHDOG_FORMS } from "./watchdogs.ts";
 
 /** A line that Linux would not print so. */
 export interface Violation {
@@ -33,6 +34,35 @@ export interface CheckedReport {
 }
 
 const FORMS: readonly Form[] = [...OOPS_FORMS, ...WATCHDOG_FORMS, ...MEMORY_FORMS];
+
+/**
+ * Traces that are no report: dump_stack(), what sysrq and panic_print= show; process_one_work() (kernel/workqueue.c)
+ * and check_poison_mem() (mm/page_poison.c) say why.
+ */
+const BARE_TRACES: readonly Rule[] = [
+  sequence(WHO, TRACE),
+  sequence(WHO, ANY_REGISTERS, optional(TRACE)),
+  TASK_DUMP,
+  OWN_BACKTRACE,
+  NMI_BACKTRACES,
+  sequence(
+    line(
+      "BUG: workqueue leaked lock or atomic: COMM/0x00000001/PID",
+      /^BUG: workqueue leaked lock or atomic: .{1,15}\/0x[0-9a-f]{8}\/\d+$/,
+    ),
+    line("     last function: FUNCTION", /^ {5}last function: [\w.$]+(?: \[\w+\])?$/),
+    WHO,
+    TRACE,
+  ),
+  sequence(
+    line("pagealloc: memory corruption", /^pagealloc: (?:memory corruption|single bit error)$/),
+    repeated(line("POINTER: bytes", new RegExp(`^${POINTER}: (?:[0-9a-f]{2} ){1,16} *\\S.*$`)), 1),
+    WHO,
+    TRACE,
+    PAGE,
+    literal("page dumped because: pagealloc: corrupted page details"),
+  ),
+];
 
 /** Lines that belong to a report, wherever they stand. */
 const ONLY_IN_REPORTS =
@@ -88,6 +118,13 @@ function checkPart({ messages, numbers, record }: LogPart, beheaded: boolean): C
     const found = messages[at] ?? "";
     const form = begins(at);
     if (form === undefined) {
+      const behind = BARE_TRACES.map((trace) => trace(new Reading(messages), at)).find(
+        (end) => end !== undefined,
+      );
+      if (behind !== undefined) {
+        at = behind;
+        continue;
+      }
       if (ONLY_IN_REPORTS.test(found)) {
         strays.push({ line: number, expected: "a line that is no part of a report", found });
       }

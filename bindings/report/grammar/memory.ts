@@ -22,7 +22,7 @@ const RULER = literal("=".repeat(66));
 const UBSAN_RULER = literal("=".repeat(80));
 
 /** __dump_page(): 6.1 first, then what 5.15 calls it. */
-const PAGE = sequence(
+export const PAGE: Rule = sequence(
   line(
     "page:POINTER refcount:1 mapcount:0 mapping:16 digits index:0x0 pfn:0x2168",
     new RegExp(

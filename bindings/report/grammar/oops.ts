@@ -59,13 +59,18 @@ const EXECUTED = optional(
     ),
   ),
 );
+/** dump_pagetable() */
+const PAGE_TABLE_ENTRIES = line(
+  "PGD HEX P4D HEX PUD HEX PMD HEX PTE HEX",
+  /^(?:BAD|PGD [0-9a-f]+ (?:P4D [0-9a-f]+ (?:PUD [0-9a-f]+ (?:PMD [0-9a-f]+ (?:PTE [0-9a-f]+)?)?)?)?(?:BAD)?)$/,
+);
 /** From the line of page-table entries on. */
-const PAGE_TABLES = sequence(
-  line(
-    "PGD HEX P4D HEX PUD HEX PMD HEX PTE HEX",
-    /^PGD [0-9a-f]+ (?:P4D [0-9a-f]+ (?:PUD [0-9a-f]+ (?:PMD [0-9a-f]+ (?:PTE [0-9a-f]+)?)?)?)?(?:BAD)?$/,
-  ),
-  exception("Oops", "Oops"),
+const PAGE_TABLES = sequence(PAGE_TABLE_ENTRIES, exception("Oops", "Oops"));
+/** pgtable_bad() */
+const BAD_PAGE_TABLE = sequence(
+  line("COMM: Corrupted page table at address HEX", /^.{1,15}: Corrupted page table at address [0-9a-f]+$/),
+  PAGE_TABLE_ENTRIES,
+  exception("Bad pagetable", "Bad pagetable"),
 );
 const PAGE_FAULT = sequence(
   EXECUTED,
@@ -179,7 +184,13 @@ const WARNING_LINE = line(
   "WARNING: CPU: 0 PID: 39 at FILE:LINE FUNCTION+0x7/0x10",
   new RegExp(`^WARNING: CPU: \\d+ PID: \\d+ at (?:\\S+:\\d+ )?${PLACE}$`),
 );
-const PANIC_ON_WARN = ahead(literal("Kernel panic - not syncing: kernel: panic_on_warn set ..."));
+/** check_panic_on_warn() */
+const PANIC_ON_WARN = ahead(
+  line(
+    "Kernel panic - not syncing: kernel: panic_on_warn set ...",
+    /^Kernel panic - not syncing: kernel: (?:panic_on_warn set \.\.\.|system warned too often \(kernel\.warn_limit is \d+\))$/,
+  ),
+);
 
 const PANIC_LINE = line("Kernel panic - not syncing: MESSAGE", /^Kernel panic - not syncing: (.*)$/, "panic");
 /** After an oops panic() prints no trace; with a crash kernel loaded nothing follows the trace. */
@@ -220,6 +231,12 @@ export const OOPS_FORMS: readonly Form[] = [
     ),
     rule: sequence(PAGE_FAULT, OOPS_BODY),
     checks: [checkFault, checkPanic],
+  },
+  {
+    kind: "oops",
+    head: ahead(line("", /^.{1,15}: Corrupted page table at address /)),
+    rule: sequence(BAD_PAGE_TABLE, OOPS_BODY),
+    checks: [checkPanic],
   },
   {
     kind: "oops",

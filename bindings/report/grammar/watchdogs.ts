@@ -45,9 +45,10 @@ const HARD_LOCKUP = sequence(
 /** sched_show_task(): widths differ between 5.15 and 6.1. */
 const TASK_LINE = line(
   "task:COMM            state:D stack:0     pid:39    ppid:38     flags:0x00000002",
-  /^task:.{15,16} state:[A-Za-z] ?(?: stack:\d+ {0,4} pid:\d+ {0,4} ppid:\d+ {0,5}| stack: {0,4}\d+ pid: {0,4}\d+ ppid: {0,5}\d+) flags:0x[0-9a-f]{8}$/,
+  /^task:.{15,16} state:[A-Za-z] ?(?: {2}running task {4})?(?: stack:\d+ {0,4} pid:\d+ {0,4} ppid:\d+ {0,5}| stack: {0,4}\d+ pid: {0,4}\d+ ppid: {0,5}\d+) flags:0x[0-9a-f]{8}$/,
 );
-const TASK_DUMP = sequence(TASK_LINE, WORK, TRACE);
+/** A task as sysrq and the hung task watchdog show it. */
+export const TASK_DUMP: Rule = sequence(TASK_LINE, WORK, TRACE);
 const HUNG_TASK = sequence(
   line(
     "INFO: task COMM:PID blocked for more than N seconds.",
@@ -84,36 +85,32 @@ const RCU_STARVED = sequence(
     ),
   ),
 );
-const RCU_STALL = sequence(
-  either(
-    sequence(
-      line(
-        "rcu: INFO: rcu_preempt self-detected stall on CPU",
-        /^rcu: INFO: rcu_\w+ self-detected stall on CPU$/,
-      ),
-      repeated(RCU_CPU, 1),
-      line("<TAB>(t=N jiffies g=N q=N ncpus=N)", /^\t\(t=\d+ jiffies g=-?\d+ q=\d+(?: ncpus=\d+)?\)$/),
+/** What follows the CPUs that stall; then how far this CPU got. */
+function rcuStacks(own: Rule): Rule {
+  return sequence(optional(NMI_BACKTRACES), repeated(RCU_STARVED), repeated(TASK_DUMP), own);
+}
+const OWN_STATE = either(OWN_BACKTRACE, sequence(WHO, ANY_REGISTERS, TRACE));
+const RCU_STALL = either(
+  sequence(
+    line(
+      "rcu: INFO: rcu_preempt self-detected stall on CPU",
+      /^rcu: INFO: rcu_\w+ self-detected stall on CPU$/,
     ),
-    sequence(
-      line(
-        "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
-        /^rcu: INFO: rcu_\w+ detected stalls on CPUs\/tasks:$/,
-      ),
-      repeated(either(RCU_CPU, RCU_TASK), 1),
-      line(
-        "<TAB>(detected by N, t=N jiffies, g=N, q=N ncpus=N)",
-        /^\t\(detected by \d+, t=\d+ jiffies, g=-?\d+, q=\d+(?: ncpus=\d+)?\)$/,
-      ),
-    ),
+    repeated(RCU_CPU, 1),
+    line("<TAB>(t=N jiffies g=N q=N ncpus=N)", /^\t\(t=\d+ jiffies g=-?\d+ q=\d+(?: ncpus=\d+)?\)$/),
+    rcuStacks(OWN_STATE),
   ),
-  optional(NMI_BACKTRACES),
-  repeated(RCU_STARVED),
-  repeated(TASK_DUMP),
-  either(
-    OWN_BACKTRACE,
-    sequence(WHO, ANY_REGISTERS, TRACE),
-    // The other CPU's backtrace was the report's.
-    (_reading, at) => at,
+  sequence(
+    line(
+      "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+      /^rcu: INFO: rcu_\w+ detected stalls on CPUs\/tasks:$/,
+    ),
+    repeated(either(RCU_CPU, RCU_TASK), 1),
+    line(
+      "<TAB>(detected by N, t=N jiffies, g=N, q=N ncpus=N)",
+      /^\t\(detected by \d+, t=\d+ jiffies, g=-?\d+, q=\d+(?: ncpus=\d+)?\)$/,
+    ),
+    rcuStacks(optional(OWN_STATE)),
   ),
 );
 

@@ -1,10 +1,11 @@
 /*
- * The block device whose back end is the host: eight registers, one request at a time, each served before the next
+ * The block device whose back end is the host: eight registers, one request at a time, as a rule served before the next
  * instruction. /dev/cblk0 takes whole sectors at whole sectors. Absent on other machines and without a disk.
  */
 #include <asm/processor.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 
 #define CBLK 0x5e0
 #define CBLK_SIGNATURE 0x4b4c4243
@@ -14,25 +15,49 @@
 #define CBLK_IRQ 10
 enum { CBLK_SECTOR = CBLK + 4, CBLK_ADDRESS = CBLK + 0xc, CBLK_COUNT = CBLK + 0x14, CBLK_COMMAND = CBLK + 0x18, CBLK_ACK = CBLK + 0x1c };
 enum { CBLK_READ = 1, CBLK_WRITE, CBLK_FLUSH };
+enum { CBLK_READY, CBLK_BUSY };
+
+/* How long a request may take before it is given up (Linux: BLK_DEFAULT_TIMEOUT). */
+#define CBLK_TIMEOUT_MS 30000
 
 static char *bounce;
 static loff_t capacity; /* bytes */
+static bool dead; /* a request was given up: the device holds the buffer and takes no other */
+
+/* A request failed: in the words of block/blk-mq.c (blk_print_req_error) and fs/buffer.c (buffer_io_error). */
+static int request_failed(u32 command, unsigned long sector, int err)
+{
+	bool write = command == CBLK_WRITE;
+
+	pr_err("%s error, dev cblk0, sector %lu op 0x%x:(%s) flags 0x%x phys_seg 1 prio class 2\n", err == -ETIMEDOUT ? "timeout" : "I/O",
+	       sector, write, write ? "WRITE" : "READ", write ? 0x800 : 0);
+	pr_err("Buffer I/O error on dev cblk0, logical block %lu, %s\n", sector / (PAGE_SIZE / SECTOR),
+	       write ? "lost sync page write" : "async page read");
+	return err;
+}
 
 static int transfer(u32 command, loff_t pos, size_t n)
 {
 	unsigned long sector = pos / SECTOR, address = __pa(bounce);
 	u32 status;
 
+	if (dead)
+		return request_failed(command, sector, -EIO);
 	outl(CBLK_SECTOR, sector);
 	outl(CBLK_SECTOR + 4, sector >> 32);
 	outl(CBLK_ADDRESS, address);
 	outl(CBLK_ADDRESS + 4, address >> 32);
 	outl(CBLK_COUNT, n / SECTOR);
 	outl(CBLK_COMMAND, command);
-	while ((status = inl(CBLK_COMMAND)) == 1)
-		cpu_relax();
+	for (int waited = 0; (status = inl(CBLK_COMMAND)) == CBLK_BUSY; waited += 10) {
+		if (waited >= CBLK_TIMEOUT_MS) {
+			dead = true;
+			return request_failed(command, sector, -ETIMEDOUT);
+		}
+		msleep(10);
+	}
 	outl(CBLK_ACK, 1);
-	return status ? -EIO : 0;
+	return status ? request_failed(command, sector, -EIO) : 0;
 }
 
 static ssize_t move(char __user *buf, size_t n, loff_t *pos, u32 command)

@@ -8,6 +8,8 @@ struct console { const char *name; void (*write)(struct console *con, const char
 void register_console(struct console *con);
 /* Called with each record, when it is set. */
 extern void (*trace_console)(const char *text, size_t n);
+/* The whole log once more, on every console. */
+void console_replay_all(void);
 /* Everything is to be seen from here on: oops, panic. `printk.console_no_auto_verbose` keeps the level as it is. */
 void console_verbose(void);
 #endif

@@ -44,6 +44,7 @@
 #define ENOPKG 65
 #define EBADMSG 74
 #define EADDRNOTAVAIL 99
+#define ETIMEDOUT 110
 #define EKEYREJECTED 129
 
 /* printk levels: a byte 1 and the digit, as in Linux's kern_levels.h */
@@ -103,6 +104,8 @@ extern int panic_timeout, panic_on_oops, panic_on_warn;
 extern atomic_t panic_cpu, oops_count, warn_count;
 extern int oops_limit, warn_limit;
 extern int oops_in_progress;
+/* What may be done yet (Linux has more of them). */
+extern enum system_states { SYSTEM_BOOTING, SYSTEM_SCHEDULING } system_state;
 extern unsigned long tainted_mask;
 
 enum taint_bits {

@@ -37,7 +37,7 @@ extern struct list_head modules;
 struct module *find_module(const char *name);
 struct module *__module_address(unsigned long addr);
 const char *module_address_lookup(struct module *mod, unsigned long addr, unsigned long *size, unsigned long *offset);
-char *module_flags(struct module *mod, char *buf);
+char *module_flags(struct module *mod, char *buf, bool show_state);
 void print_modules(void);
 
 #define EXPORT_SYMBOL(s)                                                                                    \

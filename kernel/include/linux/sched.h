@@ -217,6 +217,7 @@ struct task_struct *fork_idle(int cpu);
 struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *), void *arg, bool idle);
 pid_t kernel_clone(struct pt_regs *regs, int (*fn)(void *), void *arg);
 void do_exit(long code) __noreturn;
+void do_task_dead(void) __noreturn;
 void make_task_dead(int signr) __noreturn;
 void release_task(struct task_struct *t);
 long kernel_wait4(pid_t pid, int *status, int options);

@@ -6,6 +6,7 @@
 int set_memory_ro(unsigned long addr, int numpages);
 int set_memory_rw(unsigned long addr, int numpages);
 int set_memory_nx(unsigned long addr, int numpages);
+int set_memory_np(unsigned long addr, int numpages);
 int set_memory_x(unsigned long addr, int numpages);
 /* Only splits. */
 int set_memory_4k(unsigned long addr, int numpages);

@@ -150,7 +150,8 @@ int vprintk(const char *fmt, va_list args)
 	return n;
 }
 
-void register_console(struct console *con)
+/* Everything that the log still holds. */
+static void replay(struct console *con)
 {
 	static char text[LINE_MAX], buf[CONSOLE_EXT_LOG_MAX];
 	struct printk_info info;
@@ -161,6 +162,17 @@ void register_console(struct console *con)
 		if (n >= 0 && !suppressed(info.level))
 			emit_to(con, &info, text, n, buf);
 	}
+}
+
+void console_replay_all(void)
+{
+	for (struct console *con = console_drivers; con; con = con->next)
+		replay(con);
+}
+
+void register_console(struct console *con)
+{
+	replay(con);
 	con->next = console_drivers;
 	console_drivers = con;
 	pr_info("printk: console [%s%d] enabled\n", con->name, con->index);

@@ -251,6 +251,17 @@ noinline void schedule(void)
 	reacquire_kernel_lock(depth);
 }
 
+/* A task's last switch away. */
+noinline void do_task_dead(void)
+{
+	local_irq_disable();
+	current->__state = TASK_DEAD;
+	release_kernel_lock();
+	preempt_disable();
+	__schedule();
+	BUG();
+}
+
 void schedule_idle(void)
 {
 	do {
@@ -311,7 +322,7 @@ noinline void __might_sleep(const char *file, int line)
 {
 	static unsigned long prev_jiffy;
 
-	if ((!in_atomic() && !irqs_disabled()) || !current->pid || oops_in_progress)
+	if ((!in_atomic() && !irqs_disabled() && current->pid) || system_state == SYSTEM_BOOTING || oops_in_progress)
 		return;
 	if (prev_jiffy && jiffies - prev_jiffy < HZ) /* a flood says no more than one */
 		return;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot, CrashlabError, type Machine } from "../../../bindings/index.ts";
+import { CrashlabError, type Machine } from "../../../bindings/index.ts";
+import { boot } from "../machines.ts";
 import { difference, normalise } from "./normalise.ts";
 
 const LOGS = "test/data/linux-logs/oops";

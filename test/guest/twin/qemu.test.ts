@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot } from "../../../bindings/index.ts";
+import { boot } from "../machines.ts";
 import { qemuConsole } from "../qemu.ts";
 import { normalise } from "./normalise.ts";
 

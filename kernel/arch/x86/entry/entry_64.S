@@ -38,7 +38,7 @@
 	PUSH_REG r13
 	PUSH_REG r14
 	PUSH_REG r15
-	xorl	%ebp, %ebp
+	leaq	1(%rsp), %rbp			/* for frame pointers: here lie registers (Linux: ENCODE_FRAME_POINTER) */
 	.endm
 	.macro IRET_FRAME words
 	.cfi_startproc

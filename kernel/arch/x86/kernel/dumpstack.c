@@ -68,6 +68,12 @@ bool get_stack_info(unsigned long *stack, struct task_struct *task, struct stack
 	return false;
 }
 
+bool get_stack_guard_info(unsigned long *address, struct stack_info *info)
+{
+	return !get_stack_info(address, current, info) &&
+	       get_stack_info((unsigned long *)((char *)address + PAGE_SIZE), current, info);
+}
+
 const char *stack_type_name(const struct stack_info *info)
 {
 	static const char *const names[N_EXCEPTION_STACKS] = { "#DF", "NMI", "#DB", "#MC" };

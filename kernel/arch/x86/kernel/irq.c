@@ -5,6 +5,8 @@
  */
 #include <asm/apic.h>
 #include <linux/interrupt.h>
+#include <linux/kasan.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
 
@@ -154,8 +156,21 @@ void common_interrupt(struct pt_regs *regs, unsigned long vector)
 	run_on_irqstack(__common_interrupt, regs, true);
 }
 
+/* The interrupt stack of a CPU, with a guard page below it. */
+int irq_init_percpu_irqstack(int cpu)
+{
+	char *stack = kasan_reset_tag(vmalloc(THREAD_SIZE));
+
+	if (!stack)
+		return -ENOMEM;
+	per_cpu(hardirq_stack_ptr, cpu) = stack + THREAD_SIZE - 8;
+	return 0;
+}
+
 void init_IRQ(void)
 {
+	if (irq_init_percpu_irqstack(0))
+		panic("init_IRQ: no memory for the interrupt stack");
 	outb(0x20, 0x11);
 	outb(0x21, 0x20);
 	outb(0x21, 4);

@@ -15,6 +15,9 @@
 #define MCG_STATUS_RIPV 1
 #define MCG_STATUS_EIPV 2
 #define MCG_STATUS_MCIP 4
+#define MCG_STATUS_LMCES 8
+/* Seconds until a restart where panic= says nothing, so that the next boot can log what the banks hold. */
+#define MCE_PANIC_TIMEOUT 30
 #define MCI_STATUS_VAL (1ull << 63)
 #define MCI_STATUS_UC (1ull << 61)
 #define MCI_STATUS_EN (1ull << 60)
@@ -27,6 +30,7 @@ extern struct timekeeper { u64 xtime_sec; unsigned long ktime_sec; } shadow_time
 
 static void print_mce(int bank, u64 status, u64 mcgstatus, struct pt_regs *regs)
 {
+	bool amd = this_cpu_ptr(&cpu_info)->x86_vendor_id[0] == 'A';
 	u32 r[4];
 
 	pr_emerg("mce: " HW_ERR "CPU %d: Machine Check%s: %llx Bank %d: %016llx\n", smp_processor_id(),
@@ -45,14 +49,16 @@ static void print_mce(int bank, u64 status, u64 mcgstatus, struct pt_regs *regs)
 	pr_cont("\n");
 	cpuid(1, 0, r);
 	pr_emerg("mce: " HW_ERR "PROCESSOR %u:%x TIME %llu SOCKET %u APIC %x microcode %x\n",
-		 this_cpu_ptr(&cpu_info)->x86_vendor_id[0] == 'A' ? 2 : 0, r[0], shadow_timekeeper.xtime_sec, 0, smp_processor_id(), 0);
+		 amd ? 2 : 0, r[0], shadow_timekeeper.xtime_sec, 0, smp_processor_id(), 0);
+	if (!amd)
+		pr_emerg("mce: " HW_ERR "Run the above through 'mcelog --ascii'\n");
 }
 
 /* On its own stack, like an NMI. A bank with an uncorrected error ends it; with none the cause stays unknown. */
 noinline void do_machine_check(struct pt_regs *regs)
 {
 	u64 mcgstatus = mce_banks ? rdmsrl(MSR_IA32_MCG_STATUS) : 0;
-	const char *why = "Unknown", *msg = "Fatal local machine check";
+	const char *why = "Unknown", *msg = mcgstatus & MCG_STATUS_LMCES ? "Fatal local machine check" : "Fatal machine check";
 	bool fatal = !(mcgstatus & MCG_STATUS_RIPV);
 
 	for (unsigned int bank = 0; bank < mce_banks; bank++) {
@@ -73,6 +79,8 @@ noinline void do_machine_check(struct pt_regs *regs)
 	add_taint(TAINT_MACHINE_CHECK, LOCKDEP_NOW_UNRELIABLE);
 	if (fatal) {
 		pr_emerg("mce: " HW_ERR "Machine check: %s\n", why);
+		if (!panic_timeout)
+			panic_timeout = MCE_PANIC_TIMEOUT;
 		panic("%s", msg);
 	}
 	wrmsrl(MSR_IA32_MCG_STATUS, 0);

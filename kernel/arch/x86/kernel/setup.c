@@ -10,7 +10,6 @@
 #include <linux/sched.h>
 
 struct fixed_percpu_data fixed_percpu_data __attribute__((section(".data..percpu..first"), used));
-struct irq_stack irq_stack_backing_store __attribute__((section(".data..percpu..page_aligned"), used));
 DEFINE_PER_CPU(unsigned long, this_cpu_off);
 DEFINE_PER_CPU(int, cpu_number);
 DEFINE_PER_CPU(int, __preempt_count);
@@ -20,7 +19,7 @@ DEFINE_PER_CPU(struct tss_struct, cpu_tss_rw);
 DEFINE_PER_CPU(struct gdt_page, gdt_page);
 DEFINE_PER_CPU(struct cea_exception_stacks *, cea_exception_stacks);
 DEFINE_PER_CPU(struct cpuinfo_x86, cpu_info);
-static struct cea_exception_stacks exception_stacks __aligned(4096);
+struct cea_exception_stacks exception_stacks __aligned(4096);
 
 unsigned long __per_cpu_offset[NR_CPUS];
 struct cpumask __cpu_possible_mask, __cpu_present_mask, __cpu_online_mask, __cpu_active_mask;
@@ -131,7 +130,6 @@ void cpu_init(void)
 		__cpu_possible_mask.bits[0] = __cpu_present_mask.bits[0] = __cpu_online_mask.bits[0] = __cpu_active_mask.bits[0] = 1;
 		this_cpu_write(cea_exception_stacks, &exception_stacks);
 	}
-	this_cpu_write(hardirq_stack_ptr, (char *)this_cpu_ptr(&irq_stack_backing_store) + THREAD_SIZE - 8);
 	stacks = this_cpu_read(cea_exception_stacks);
 	tss = this_cpu_ptr(&cpu_tss_rw);
 	ist = (u64 *)((char *)tss + offsetof(struct x86_hw_tss, ist));

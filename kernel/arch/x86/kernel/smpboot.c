@@ -21,15 +21,19 @@ static bool setup_per_cpu_area(int cpu)
 	while (PAGE_SIZE << order < size)
 		order++;
 	page = alloc_pages(GFP_KERNEL | __GFP_ZERO, order);
-	if (!page || !stacks)
+	if (!page || !stacks) {
+		if (page)
+			__free_pages(page, order);
+		vfree(stacks);
 		return false;
+	}
 	__per_cpu_offset[cpu] = (unsigned long)page_address(page);
 	per_cpu(this_cpu_off, cpu) = __per_cpu_offset[cpu];
 	per_cpu(cpu_number, cpu) = cpu;
 	per_cpu(cea_exception_stacks, cpu) = stacks;
-	for (char *guard = (char *)stacks; guard < (char *)(stacks + 1); guard += PAGE_SIZE + EXCEPTION_STKSZ)
+	for_each_exception_guard(guard, stacks)
 		*pte_of(init_top_pgt, (unsigned long)guard, false) &= ~_PAGE_PRESENT;
-	return true;
+	return !irq_init_percpu_irqstack(cpu);
 }
 
 /* The first C of another processor, on the stack of its idle task. */

@@ -3,6 +3,7 @@
  * and the error code. Mirrors Linux arch/x86/kernel/traps.c and idt.c.
  */
 #include <asm/apic.h>
+#include <asm/insn-eval.h>
 #include <asm/stacktrace.h>
 #include <linux/notifier.h>
 #include <linux/mm.h>
@@ -165,75 +166,52 @@ void exc_invalid_op(struct pt_regs *regs, long error_code)
 	do_error_trap(regs, 0, "invalid opcode", 6, SIGILL);
 }
 
-/* The guard page below a task's stack was hit: say so before the ordinary report. */
-void handle_stack_overflow(struct pt_regs *regs, unsigned long address)
+/* The guard page below a stack was hit: say so before the ordinary report. */
+void handle_stack_overflow(struct pt_regs *regs, unsigned long address, struct stack_info *info)
 {
-	pr_emerg("BUG: TASK stack guard page was hit at %p (stack is %p..%p)\n", (void *)address, current->stack,
-		 (char *)current->stack + THREAD_SIZE - 1);
+	const char *name = stack_type_name(info);
+
+	pr_emerg("BUG: %s stack guard page was hit at %p (stack is %p..%p)\n", name, (void *)address, info->begin, info->end);
 	die("stack guard page", regs, 0);
+	panic("%s stack guard hit", name);
 }
 
 void exc_double_fault(struct pt_regs *regs, long error_code)
 {
-	unsigned long address = read_cr2(), low = (unsigned long)current->stack;
+	unsigned long address = read_cr2();
+	struct stack_info info;
 
 	preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
 	notify_die(DIE_TRAP, "double fault", regs, error_code, 8, SIGSEGV);
-	if (address < low && low - address <= PAGE_SIZE) {
-		handle_stack_overflow(regs, address);
-		panic("kernel stack overflow");
-	}
-	pr_emerg("PANIC: double fault, error_code: 0x%lx\n", error_code);
+	if (get_stack_guard_info((unsigned long *)address, &info))
+		handle_stack_overflow(regs, address, &info);
+	pr_emerg("traps: PANIC: double fault, error_code: 0x%lx\n", error_code);
 	die("double fault", regs, error_code);
 	panic("Machine halted.");
 }
 
-/* Guesses the address that a #GP was about by decoding the memory operand at ip (Linux: get_kernel_gp_address). */
-static bool gp_address(const u8 *p, struct pt_regs *regs, unsigned long *address)
+#define __VIRTUAL_MASK ((1UL << 47) - 1)
+
+enum kernel_gp_hint { GP_NO_HINT, GP_NON_CANONICAL, GP_CANONICAL };
+
+/* Guesses the address that a #GP was about. */
+static enum kernel_gp_hint get_kernel_gp_address(struct pt_regs *regs, unsigned long *addr)
 {
-	static const u8 order[16] = { 10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0 };
-	const unsigned long *r = (const unsigned long *)regs;
-	u8 rex = 0, modrm;
-	unsigned long addr = 0;
+	u8 insn[MAX_INSN_SIZE];
+	int operand_bytes;
 
-#define REG(n) r[order[n]]
-	while (*p == 0x66 || *p == 0xf2 || *p == 0xf3 || *p == 0xf0 || *p == 0x64 || *p == 0x65)
-		p++;
-	if ((*p & 0xf0) == 0x40)
-		rex = *p++;
-	if (*p >= 0xa0 && *p <= 0xa3) /* moffs: Linux does not decode these either */
-		return *address = 0, true;
-	if (*p == 0x0f)
-		p++;
-	modrm = *++p;
-	if (modrm >> 6 == 3)
-		return false;
-	if ((modrm & 7) == 4) {
-		u8 sib = *++p;
-
-		if (((sib >> 3 & 7) | (rex & 2) << 2) != 4)
-			addr = REG((sib >> 3 & 7) | (rex & 2) << 2) << (sib >> 6);
-		if ((sib & 7) == 5 && !(modrm >> 6))
-			addr += *(const s32 *)(p + 1);
-		else
-			addr += REG((sib & 7) | (rex & 1) << 3);
-	} else if ((modrm & 7) == 5 && !(modrm >> 6))
-		return false;
-	else
-		addr = REG((modrm & 7) | (rex & 1) << 3);
-	if (modrm >> 6 == 1)
-		addr += *(const s8 *)(p + 1);
-	else if (modrm >> 6 == 2)
-		addr += *(const s32 *)(p + 1);
-	*address = addr;
-	return true;
-#undef REG
+	if (copy_from_kernel_nofault(insn, (void *)regs->ip, sizeof(insn)))
+		return GP_NO_HINT;
+	*addr = insn_get_addr_ref(insn, regs, &operand_bytes);
+	if (*addr < ~__VIRTUAL_MASK && *addr + operand_bytes - 1 > __VIRTUAL_MASK)
+		return GP_NON_CANONICAL;
+	return GP_CANONICAL;
 }
 
 void exc_general_protection(struct pt_regs *regs, long error_code)
 {
 	char desc[96] = "general protection fault";
-	u8 insn[16];
+	enum kernel_gp_hint hint = GP_NO_HINT;
 	unsigned long address;
 
 	cond_local_irq_enable(regs);
@@ -252,9 +230,11 @@ void exc_general_protection(struct pt_regs *regs, long error_code)
 		return;
 	if (error_code)
 		snprintf(desc, sizeof(desc), "segment-related general protection fault");
-	else if (!copy_from_kernel_nofault(insn, (void *)regs->ip, sizeof(insn)) && gp_address(insn, regs, &address))
+	else
+		hint = get_kernel_gp_address(regs, &address);
+	if (hint != GP_NO_HINT)
 		snprintf(desc, sizeof(desc), "general protection fault, %s 0x%lx",
-			 (long)(address << 16) >> 16 != (long)address ? "probably for non-canonical address" : "maybe for address", address);
+			 hint == GP_NON_CANONICAL ? "probably for non-canonical address" : "maybe for address", address);
 	die(desc, regs, error_code);
 }
 

@@ -37,20 +37,6 @@ static const struct orc_row *orc_find(unsigned long ip)
 	return mod ? find_row(mod->orc_unwind_ip, mod->orc_unwind, mod->num_orcs, ip) : NULL;
 }
 
-/* A word of the stack under way, or of the next stack when the frames go on there. */
-static bool read_stack(struct unwind_state *state, unsigned long addr, unsigned long *value)
-{
-	struct stack_info *info = &state->stack_info;
-
-	if (addr & 7)
-		return false;
-	if (addr < (unsigned long)info->begin || addr + 8 > (unsigned long)info->end)
-		if (!get_stack_info((unsigned long *)addr, state->task, info))
-			return false;
-	*value = *(unsigned long *)addr;
-	return true;
-}
-
 void unwind_start(struct unwind_state *state, struct task_struct *task, struct pt_regs *regs, unsigned long *first_frame)
 {
 	memset(state, 0, sizeof(*state));
@@ -122,12 +108,12 @@ bool unwind_next_frame(struct unwind_state *state)
 		sp = state->bp + row->sp_offset;
 		break;
 	case ORC_REG_SP_INDIRECT:
-		if (!read_stack(state, state->sp, &sp))
+		if (!unwind_read_stack(state, state->sp, &sp))
 			goto bad;
 		sp += row->sp_offset;
 		break;
 	case ORC_REG_BP_INDIRECT:
-		if (!read_stack(state, state->bp + row->sp_offset, &sp))
+		if (!unwind_read_stack(state, state->bp + row->sp_offset, &sp))
 			goto bad;
 		break;
 	default:
@@ -139,10 +125,10 @@ bool unwind_next_frame(struct unwind_state *state)
 	case ORC_TYPE_CALL: {
 		unsigned long ip;
 
-		if (!read_stack(state, sp - 8, &ip))
+		if (!unwind_read_stack(state, sp - 8, &ip))
 			goto bad;
 		if (row->bp_reg == ORC_REG_PREV_SP) {
-			if (!read_stack(state, sp + row->bp_offset, &value))
+			if (!unwind_read_stack(state, sp + row->bp_offset, &value))
 				goto bad;
 			state->bp = value;
 		}
@@ -153,7 +139,7 @@ bool unwind_next_frame(struct unwind_state *state)
 	case ORC_TYPE_REGS: {
 		struct pt_regs *regs = (struct pt_regs *)sp;
 
-		if (!read_stack(state, sp, &value) || !read_stack(state, sp + sizeof(*regs) - 8, &value))
+		if (!unwind_read_stack(state, sp, &value) || !unwind_read_stack(state, sp + sizeof(*regs) - 8, &value))
 			goto bad;
 		state->regs = regs;
 		state->ip = regs->ip;
@@ -167,7 +153,7 @@ bool unwind_next_frame(struct unwind_state *state)
 	case ORC_TYPE_REGS_PARTIAL: {
 		unsigned long cs, ip, next;
 
-		if (!read_stack(state, sp, &ip) || !read_stack(state, sp + 8, &cs) || !read_stack(state, sp + 24, &next))
+		if (!unwind_read_stack(state, sp, &ip) || !unwind_read_stack(state, sp + 8, &cs) || !unwind_read_stack(state, sp + 24, &next))
 			goto bad;
 		state->ip = ip;
 		state->sp = next;

@@ -48,6 +48,7 @@ bool fixup_exception(struct pt_regs *regs)
 	return mod && fixup_from(mod->extable, mod->extable + mod->num_exentries, regs);
 }
 
+/* Entries of the page tables on the way to an address. Tables may be what is broken: those out of reach are BAD. */
 static void dump_pagetable(unsigned long address)
 {
 	static const char *const names[] = { "PGD", "P4D", "PUD", "PMD", "PTE" };
@@ -55,8 +56,10 @@ static void dump_pagetable(unsigned long address)
 	unsigned long *table = __va(read_cr3() & PTE_PFN_MASK), entry = 0;
 
 	for (int level = 0; level < 5; level++) {
-		if (level != 1)
-			entry = table[address >> shifts[level] & 511];
+		if (level != 1 && copy_from_kernel_nofault(&entry, &table[address >> shifts[level] & 511], sizeof(entry))) {
+			pr_cont("BAD\n");
+			return;
+		}
 		printk("%s%s %lx%s", level ? KERN_CONT : KERN_INFO, names[level], entry, level == 4 ? "" : " ");
 		if (!(entry & _PAGE_PRESENT) && level != 0)
 			break;
@@ -99,13 +102,12 @@ static void show_fault_oops(struct pt_regs *regs, unsigned long error_code, unsi
 
 static noinline void page_fault_oops(struct pt_regs *regs, unsigned long error_code, unsigned long address)
 {
-	unsigned long flags, low = (unsigned long)current->stack;
+	struct stack_info info;
+	unsigned long flags;
 	int sig = SIGKILL;
 
-	if (address < low && low - address <= PAGE_SIZE && !user_mode(regs)) { /* just below the stack of a task that still runs */
-		handle_stack_overflow(regs, address);
-		return;
-	}
+	if (!user_mode(regs) && address >= VMALLOC_START && get_stack_guard_info((unsigned long *)address, &info))
+		handle_stack_overflow(regs, address, &info); /* just below a stack that still runs */
 	flags = oops_begin();
 	show_fault_oops(regs, error_code, address);
 	if (*(unsigned long *)current->stack != 0x57AC6E9D)
@@ -113,6 +115,20 @@ static noinline void page_fault_oops(struct pt_regs *regs, unsigned long error_c
 	if (__die("Oops", regs, error_code))
 		sig = 0;
 	printk("CR2: %016lx\n", address);
+	oops_end(flags, regs, sig);
+}
+
+/* A reserved bit is set: no table of ours. */
+static noinline void pgtable_bad(struct pt_regs *regs, unsigned long error_code, unsigned long address)
+{
+	unsigned long flags = oops_begin();
+	int sig = SIGKILL;
+
+	pr_alert("%s: Corrupted page table at address %lx\n", current->comm, address);
+	printk(KERN_ALERT "");
+	dump_pagetable(address);
+	if (__die("Bad pagetable", regs, error_code))
+		sig = 0;
 	oops_end(flags, regs, sig);
 }
 
@@ -145,6 +161,10 @@ static noinline void do_kern_addr_fault(struct pt_regs *regs, unsigned long erro
 
 static noinline void do_user_addr_fault(struct pt_regs *regs, unsigned long error_code, unsigned long address)
 {
+	if (error_code & X86_PF_RSVD) {
+		pgtable_bad(regs, error_code, address);
+		return;
+	}
 	if (!user_mode(regs)) {
 		/* SMAP or SMEP: the kernel must not touch this page directly */
 		if ((error_code & (X86_PF_PROT | X86_PF_INSTR)) && !(regs->flags & 0x40000) && (error_code & X86_PF_PROT)) {
@@ -156,7 +176,7 @@ static noinline void do_user_addr_fault(struct pt_regs *regs, unsigned long erro
 			return;
 		}
 	}
-	if (current->mm) {
+	if (current->mm && !in_atomic()) { /* finding a page may sleep */
 		bool enable = regs->flags & X86_EFLAGS_IF;
 		int err;
 

@@ -36,6 +36,8 @@ void mark_rodata_ro(void)
 	set_memory_ro(text, pages(_text, __end_rodata));
 	set_memory_ro(ALIAS(_text), pages(_text, __end_rodata));
 	set_memory_nx((unsigned long)__start_rodata, (end - (unsigned long)__start_rodata) / PAGE_SIZE);
+	for_each_exception_guard(guard, &exception_stacks)
+		set_memory_np((unsigned long)guard, 1);
 	flush_tlb_all();
 }
 

@@ -59,6 +59,11 @@ int set_memory_4k(unsigned long addr, int numpages)
 	return change_page_attr(addr, numpages, 0, 0);
 }
 
+int set_memory_np(unsigned long addr, int numpages)
+{
+	return change_page_attr(addr, numpages, 0, _PAGE_PRESENT);
+}
+
 int set_memory_x(unsigned long addr, int numpages)
 {
 	return change_page_attr(addr, numpages, 0, _PAGE_NX);

@@ -2,6 +2,7 @@
 #include <asm/processor.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include "lkdtm.h"
 
 struct lkdtm_list { struct list_head node; };
@@ -184,11 +185,9 @@ static noinline void lkdtm_HARDLOCKUP(void)
 /* The lock is taken and stays taken: the second writer spins for ever. */
 static noinline void lkdtm_SPINLOCKUP(void)
 {
-	static volatile bool lock_me_up;
+	static DEFINE_SPINLOCK(lock_me_up);
 
-	preempt_count_add(1);
-	while (__atomic_test_and_set(&lock_me_up, __ATOMIC_ACQUIRE))
-		cpu_relax();
+	spin_lock(&lock_me_up);
 }
 
 static noinline void lkdtm_HUNG_TASK(void)

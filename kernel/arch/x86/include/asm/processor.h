@@ -12,7 +12,6 @@ struct x86_hw_tss {
 	u16 reserved5, io_bitmap_base;
 } __packed;
 struct tss_struct { struct x86_hw_tss x86_tss; };
-struct irq_stack { char stack[THREAD_SIZE]; } __aligned(4096);
 struct fixed_percpu_data { char gs_base[40]; unsigned long stack_canary; };
 struct idt_bits { u16 ist : 3, zero : 5, type : 5, dpl : 2, p : 1; };
 struct gate_struct { u16 offset_low, segment; struct idt_bits bits; u16 offset_middle; u32 offset_high, reserved; };
@@ -28,6 +27,10 @@ struct cea_exception_stacks {
 	char MCE_stack_guard[4096], MCE_stack[EXCEPTION_STKSZ];
 	char IST_top_guard[4096];
 };
+extern struct cea_exception_stacks exception_stacks; /* of the boot processor */
+/* Where the guard pages lie, one below each stack. */
+#define for_each_exception_guard(guard, stacks) \
+	for (char *guard = (char *)(stacks); guard < (char *)((stacks) + 1); guard += PAGE_SIZE + EXCEPTION_STKSZ)
 enum exception_stack_ordering { ESTACK_DF, ESTACK_NMI, ESTACK_DB, ESTACK_MCE, N_EXCEPTION_STACKS };
 
 DECLARE_PER_CPU(struct fixed_percpu_data, fixed_percpu_data);
@@ -81,6 +84,7 @@ void mcheck_cpu_init(void);
 void load_current_idt(void);
 void stop_this_cpu(void) __noreturn;
 void trap_init(void);
+int irq_init_percpu_irqstack(int cpu);
 void init_IRQ(void);
 void time_init(void);
 void setup_arch(void);
