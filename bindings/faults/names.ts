@@ -148,6 +148,7 @@ export const LABCRASH_KINDS = [
   "compl_hang",
   "mutex_hang",
   "spinlock",
+  "ubsan_shift",
 ] as const;
 /** One of LABCRASH_KINDS. */
 export type LabcrashKind = (typeof LABCRASH_KINDS)[number];

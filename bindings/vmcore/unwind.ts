@@ -253,7 +253,7 @@ class Unwinder {
       return false;
     }
     if (row.kind === "regs") return this.#registersAt(state, sp);
-    if (row.kind === "regs-partial") return this.#interruptFrameAt(state, sp);
+    if (row.kind === "regs-partial") return this.#interruptFrameAt(state, sp, row);
     const ip = await this.#word(sp - 8n);
     if (ip === undefined || (ip !== 0n && !this.#program.symbols.isText(ip))) return false;
     if (ip === 0n) return false;
@@ -329,11 +329,14 @@ class Unwinder {
   }
 
   /** Only what the CPU pushes: RIP, CS, RFLAGS, RSP, SS. */
-  async #interruptFrameAt(state: State, at: bigint): Promise<boolean> {
+  async #interruptFrameAt(state: State, at: bigint, row: OrcRow): Promise<boolean> {
     const bytes = await this.#program.memory.tryRead(at, 40);
     if (bytes === undefined) return false;
     const word = (index: number): bigint => viewOf(bytes).getBigUint64(index * 8, true);
     if ((word(1) & 3n) === 3n) return false;
+    if (row.bpRegister === OrcRegister.previousSp) {
+      state.bp = (await this.#word(at + BigInt(row.bpOffset))) ?? state.bp;
+    }
     Object.assign(state, { ip: word(0), sp: word(3), exact: true, registers: undefined });
     return true;
   }

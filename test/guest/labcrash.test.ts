@@ -136,6 +136,14 @@ const KINDS: { readonly [kind in (typeof LABCRASH_KINDS)[number]]: Expected } = 
       /^in_atomic\(\): 1, irqs_disabled\(\): [01], non_block: 0, pid: \d+, name: \S+$/,
     ],
   },
+  ubsan_shift: {
+    end: "goes on",
+    first: [
+      "=".repeat(80),
+      /^UBSAN: shift-out-of-bounds in .*modules\/labcrash\/kinds\.c:\d+:\d+$/,
+      "shift exponent 40 is too large for 32-bit type 'int'",
+    ],
+  },
   // Watchdogs tell of them: test/guest/contexts.test.ts.
   loop: SILENT,
   irqoff_loop: SILENT,

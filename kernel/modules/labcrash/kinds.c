@@ -260,6 +260,15 @@ static noinline void lab_spinlock(void)
 	spin_lock(&lock);
 }
 
+/* Undefined in C; the compiler's check says so, and the kernel goes on. */
+static noinline void lab_ubsan_shift(void)
+{
+	volatile int amount = 40 + (int)zero;
+	volatile int result = 1 << amount;
+
+	(void)result;
+}
+
 static noinline void lab_rdmsr(void) { (void)rdmsrl(0x12345678 + zero); }
 static noinline void lab_mce(void) { __asm__ volatile("int $18"); }
 
@@ -272,6 +281,6 @@ const struct lab_kind lab_kinds[] = {
 	KIND(warn_on_once), KIND(panic), KIND(dump_stack), KIND(regs), KIND(smash), KIND(return_address), KIND(overflow),
 	KIND(listdel), KIND(listadd_twice), KIND(dblfree), KIND(badfree), KIND(use_after_free), KIND(out_of_bounds),
 	KIND(badpage), KIND(alloc_huge), KIND(null_locked), KIND(atomic_sleep), KIND(loop), KIND(irqoff_loop), KIND(rdmsr),
-	KIND(mce), KIND(halt_loop), KIND(might_sleep), KIND(compl_hang), KIND(mutex_hang), KIND(spinlock),
+	KIND(mce), KIND(halt_loop), KIND(might_sleep), KIND(compl_hang), KIND(mutex_hang), KIND(spinlock), KIND(ubsan_shift),
 };
 const unsigned int lab_kinds_count = ARRAY_SIZE(lab_kinds);

@@ -9,7 +9,7 @@ const STAMPED: RegExp = /^(?:# )*\[ *\d+\.\d+\] (.*)$/;
 function words(line: string): string {
   return line
     .replace(/^Hardware name: .*/, "Hardware name:")
-    .replace(/^(CPU: )\d+( PID: )\d+( Comm: \S+ .*?) +\d+\.\d+\.\d+ #1.*$/, "$1#$2#$3")
+    .replace(/^(CPU: )\d+( PID: )\d+( Comm: \S+ .*?) +\d+\.\d+\.\d+\S* #1.*$/, "$1#$2#$3")
     .replace(/^Code: [0-9a-f<].*/, "Code: #")
     .replace(/^PGD .*/, "PGD")
     .replace(/ PREEMPT\b/, "")

@@ -342,9 +342,10 @@ __switch_to_asm:
 /* First run of a new task: rax = prev, rbx = kernel thread function or 0, r12 = its argument. */
 	.globl ret_from_fork
 	.type ret_from_fork, @function
-ret_from_fork:
 	.cfi_startproc
 	.cfi_undefined rip
+	nop					/* a return address belongs to the byte before it */
+ret_from_fork:
 	movq	%rax, %rdi
 	call	schedule_tail
 	testq	%rbx, %rbx

@@ -40,7 +40,7 @@ startup_64:
 	jnz	1b
 2:	leaq	init_top_pgt(%rip), %rax
 	movq	%rax, %cr3
-	movq	$common_startup_64, %rax
+	movq	$.Lboot_processor, %rax
 	jmp	*%rax
 	.size startup_64, . - startup_64
 
@@ -68,51 +68,10 @@ pvh_start_xen:
 pvh_long:
 	movl	%ebx, %r14d
 	movl	$1, %r15d
-	movq	$common_startup_64, %rax
+	movq	$.Lboot_processor, %rax
 	jmp	*%rax
 	.size pvh_long, . - pvh_long
 
-	.text
-	.type common_startup_64, @function
-common_startup_64:
-	.cfi_startproc
-	.cfi_undefined rip
-	movq	%cr4, %rax
-	orq	$0xa0, %rax		/* PAE, PGE */
-	movq	%rax, %cr4
-	movl	$0xc0000080, %ecx
-	rdmsr
-	orl	$0x801, %eax		/* NXE, SCE */
-	wrmsr
-	movl	$0x80050033, %eax	/* PG AM WP NE ET MP PE, as Linux sets them */
-	movq	%rax, %cr0
-	lgdt	gdt_pointer(%rip)
-	leaq	1f(%rip), %rax
-	movq	$init_stack + THREAD_SIZE - PT_REGS_GAP, %rsp
-	pushq	$__KERNEL_CS
-	pushq	%rax
-	lretq
-1:	xorl	%eax, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %fs
-	movl	%eax, %gs
-	movl	$__KERNEL_DS, %eax
-	movl	%eax, %ss
-	movq	$__per_cpu_boot, %rax	/* per-cpu data lives at its load address for the boot processor */
-	movq	%rax, %rdx
-	shrq	$32, %rdx
-	movl	$0xc0000101, %ecx
-	wrmsr
-	pushq	$0
-	popfq
-	xorl	%ebp, %ebp
-	movq	%r14, %rdi
-	movq	%r15, %rsi
-	call	x86_64_start_kernel
-	ud2
-	.cfi_endproc
-	.size common_startup_64, . - common_startup_64
 	.set PT_REGS_GAP, 168
 
 /*
@@ -163,6 +122,7 @@ trampoline_gdt_pointer:
 	.long	LOW(trampoline_gdt)
 trampoline_end:
 
+/* The end of every stack, as in Linux: the boot processor's first C function is called from here too. */
 	.text
 	.globl secondary_startup_64_no_verify
 	.type secondary_startup_64_no_verify, @function
@@ -193,6 +153,41 @@ secondary_startup_64_no_verify:
 	popfq
 	xorl	%ebp, %ebp
 	call	start_secondary
+	ud2
+.Lboot_processor:
+	movq	%cr4, %rax
+	orq	$0xa0, %rax		/* PAE, PGE */
+	movq	%rax, %cr4
+	movl	$0xc0000080, %ecx
+	rdmsr
+	orl	$0x801, %eax		/* NXE, SCE */
+	wrmsr
+	movl	$0x80050033, %eax	/* PG AM WP NE ET MP PE, as Linux sets them */
+	movq	%rax, %cr0
+	lgdt	gdt_pointer(%rip)
+	leaq	1f(%rip), %rax
+	movq	$init_stack + THREAD_SIZE - PT_REGS_GAP, %rsp
+	pushq	$__KERNEL_CS
+	pushq	%rax
+	lretq
+1:	xorl	%eax, %eax
+	movl	%eax, %ds
+	movl	%eax, %es
+	movl	%eax, %fs
+	movl	%eax, %gs
+	movl	$__KERNEL_DS, %eax
+	movl	%eax, %ss
+	movq	$__per_cpu_boot, %rax	/* per-cpu data lives at its load address for the boot processor */
+	movq	%rax, %rdx
+	shrq	$32, %rdx
+	movl	$0xc0000101, %ecx
+	wrmsr
+	pushq	$0
+	popfq
+	xorl	%ebp, %ebp
+	movq	%r14, %rdi
+	movq	%r15, %rsi
+	call	x86_64_start_kernel
 	ud2
 	.cfi_endproc
 	.size secondary_startup_64_no_verify, . - secondary_startup_64_no_verify

@@ -62,6 +62,7 @@ void unwind_start(struct unwind_state *state, struct task_struct *task, struct p
 		state->sp = task->thread.sp + sizeof(*frame);
 		state->bp = frame->bp;
 		state->ip = frame->ret_addr;
+		state->signal = state->ip == (unsigned long)ret_from_fork; /* nobody has called yet: its own row counts */
 	}
 	/* A stack pointer in the guard page below: the stack itself begins behind it. */
 	if (!get_stack_info((unsigned long *)state->sp, task, &state->stack_info) &&
@@ -158,6 +159,8 @@ bool unwind_next_frame(struct unwind_state *state)
 		state->ip = ip;
 		state->sp = next;
 		state->signal = true;
+		if (row->bp_reg == ORC_REG_PREV_SP && unwind_read_stack(state, sp + row->bp_offset, &value))
+			state->bp = value;
 		if ((cs & 3) == 3)
 			goto stop;
 		break;

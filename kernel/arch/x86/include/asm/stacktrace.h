@@ -14,6 +14,9 @@ const char *stack_type_name(const struct stack_info *info);
 /* orig_ax of a frame that the CPU's shadow check left (mm/kasan/generic.c). */
 #define ORIG_AX_SHADOW_CHECK (-2UL)
 
+/* Where a task begins (entry_64.S). */
+void ret_from_fork(void);
+
 struct unwind_state {
 	struct stack_info stack_info;
 	struct task_struct *task;
