@@ -223,7 +223,7 @@ describe("ORC and frame pointers", () => {
     await machine.write("sh -c 'echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT'\n");
     {
       using _hook = core.instruments.onInstruction(look);
-      await machine.run({ budget: 500_000 });
+      await machine.run({ budget: 250_000 });
     }
     await machine.runUntil({ place: "report_bug" });
     {
