@@ -52,7 +52,7 @@ export {
   SYSRQ_KEYS,
   type SysrqKey,
 } from "./faults/names.ts";
-export { type Disk, SparseDisk } from "./machine/disk.ts";
+export { type Disk, type DiskFault, SparseDisk } from "./machine/disk.ts";
 export type { MachineEvents } from "./machine/events.ts";
 export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
 export type { KfenceOptions } from "./machine/kfence.ts";

@@ -157,6 +157,7 @@ export const catalogue: readonly CatalogueEntry[] = [
   (): Fault => faults.nmi({}),
   (): Fault => faults.machineCheck({}),
   (): Fault => faults.vector({ vector: 0xf8 }),
+  (): Fault => faults.failDisk({ fault: { kind: "error" } }),
 ].map((make) => {
   const { name, summary } = make();
   return { name, summary, make };

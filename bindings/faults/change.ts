@@ -15,7 +15,11 @@ const LARGE = 0x80n;
 const FRAME = 0x000ffffffffff000n;
 
 /** Makes the change. Throws `bad-option` or `bad-address` for one that no machine could have. */
-export function applyChange(core: Core, symbols: SymbolTable, change: Change): ChangeRecord {
+export function applyChange(
+  core: Core,
+  symbols: SymbolTable,
+  change: Exclude<Change, { readonly kind: "disk" }>,
+): ChangeRecord {
   const cpu = "cpu" in change && change.cpu !== undefined ? change.cpu : core.activeCpu;
   const registers = core.registers(cpu);
   switch (change.kind) {

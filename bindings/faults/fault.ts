@@ -1,6 +1,7 @@
 /** What a fault is, and what becomes of one. Faults are plain data, so that a campaign can send them to its workers. */
 import type { ExceptionRecord } from "../core/exceptions.ts";
 import type { LineFault, MachineCheck, RegisterName } from "../core/input.ts";
+import type { DiskFault } from "../machine/disk.ts";
 import type { Place } from "../machine/places.ts";
 import type { CrashReport } from "../report/types.ts";
 
@@ -60,7 +61,8 @@ export type Change =
   | { readonly kind: "freeze"; readonly cpu?: number }
   | { readonly kind: "nmi"; readonly cpu?: number }
   | { readonly kind: "machine-check"; readonly check: MachineCheck; readonly cpu?: number }
-  | { readonly kind: "vector"; readonly vector: number; readonly cpu?: number };
+  | { readonly kind: "vector"; readonly vector: number; readonly cpu?: number }
+  | { readonly kind: "disk"; readonly fault: DiskFault };
 
 /** What was changed, as the machine had it before and after. */
 export interface ChangeRecord {
@@ -77,6 +79,7 @@ export interface ChangeRecord {
   readonly bit?: number;
   readonly line?: number;
   readonly vector?: number;
+  readonly fault?: DiskFault;
   /** Bytes that the two values stand for; none for what has no value. */
   readonly size?: number;
   readonly before?: bigint;

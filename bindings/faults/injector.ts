@@ -1,6 +1,7 @@
 /** Runs a fault on a machine, and says what came of it. */
 import type { Exit } from "../core/exit.ts";
 import { CrashlabError } from "../error.ts";
+import type { DiskFault } from "../machine/disk.ts";
 import type { RunLimits } from "../machine/limits.ts";
 import type { Machine } from "../machine/machine.ts";
 import { resolvePlace } from "../machine/places.ts";
@@ -37,6 +38,8 @@ export interface InjectionHost {
   readonly stopped: () => Exit | undefined;
   /** Takes reports that have no end yet as they are. */
   readonly flush: () => void;
+  /** The disk fails so from now on. False when there is none. */
+  readonly breakDisk: (fault: DiskFault) => boolean;
 }
 
 export async function injectFault(host: InjectionHost, fault: Fault, limits: RunLimits): Promise<Injection> {
@@ -51,7 +54,12 @@ export async function injectFault(host: InjectionHost, fault: Fault, limits: Run
     "change" in fault
       ? arm(host, fault, () => {
           const when = witness.here();
-          done = { change: applyChange(machine.core, needSymbols(symbols), fault.change), when };
+          const { change } = fault;
+          const made =
+            change.kind === "disk"
+              ? breakDisk(host, change.fault)
+              : applyChange(machine.core, needSymbols(symbols), change);
+          done = { change: made, when };
         })
       : undefined;
   const commands = "change" in fault ? [fault.during ?? WORKLOAD, PROBE] : fault.commands;
@@ -86,6 +94,14 @@ export async function injectFault(host: InjectionHost, fault: Fault, limits: Run
     reports: reports.length,
     console: machine.consoleLog.slice(firstLine),
   };
+}
+
+function breakDisk({ breakDisk: apply }: InjectionHost, fault: DiskFault): ChangeRecord {
+  const { requests = 1, sectors, bit = 0 } = fault;
+  checkCount("requests", requests, 1);
+  checkCount("bit", bit, 0);
+  if (sectors !== undefined) checkCount("sectors.count", sectors.count, 1);
+  return apply(fault) ? { kind: "disk", fault } : { kind: "disk", fault, skipped: "the machine has no disk" };
 }
 
 function outcomeOf(events: readonly KernelEvent[], tainted: boolean, ending: Ending): Outcome {

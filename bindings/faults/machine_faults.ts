@@ -1,5 +1,6 @@
 /** Faults that break the machine under the guest: one maker for each kind of change. */
 import type { LineFault, MachineCheck, RegisterName } from "../core/input.ts";
+import type { DiskFault } from "../machine/disk.ts";
 import type { Place } from "../machine/places.ts";
 import type { Change, Location, MachineFault, Moment } from "./fault.ts";
 
@@ -142,6 +143,23 @@ export const machineFaults = {
     const { check = FATAL_CHECK, cpu } = options;
     const name = `machine-check:${hex(check.status)}`;
     return make(name, "a machine check", { kind: "machine-check", check, ...onCpu(cpu) }, options);
+  },
+
+  /**
+   * The disk fails requests, does not answer, or passes wrong data without a word (Linux fail_make_request). Until the
+   * machine goes back to a snapshot. `skipped` when there is no disk.
+   */
+  failDisk(options: FaultOptions & { readonly fault: DiskFault }): MachineFault {
+    const { fault } = options;
+    const { kind, operation = "any", sectors, requests } = fault;
+    const where = sectors === undefined ? "" : `:${sectors.from}+${sectors.count}`;
+    const often = requests === undefined ? "" : `:${requests}`;
+    return make(
+      `disk:${kind}:${operation}${where}${often}`,
+      `the disk: ${kind}`,
+      { kind: "disk", fault },
+      options,
+    );
   },
 
   /** An interrupt with a vector that no controller asked for. */

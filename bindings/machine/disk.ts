@@ -78,17 +78,73 @@ export class SparseDisk implements Disk {
   }
 }
 
-/** Does what the guest asks of its disk, in guest memory. */
+/** How a disk fails. */
+export interface DiskFault {
+  /**
+   * `error`: the request fails, as on a bad sector. `timeout`: it is never answered. `short`: only its first sector
+   * arrives, the rest stays as it was, and the disk says that all is well. `corrupt`: one bit of the data turns round,
+   * and the disk says that all is well.
+   */
+  readonly kind: "error" | "timeout" | "short" | "corrupt";
+  /** Default both. */
+  readonly operation?: "read" | "write";
+  /** Only requests that touch these sectors. Default all. */
+  readonly sectors?: { readonly from: bigint; readonly count: number };
+  /** How many requests. Default all from then on. */
+  readonly requests?: number;
+  /** Of `corrupt`: which bit of the request's data. Default 0. */
+  readonly bit?: number;
+}
+
+/** A fault of the disk, and how many requests it still has for. */
+export class ArmedDiskFault {
+  readonly fault: DiskFault;
+  #left: number;
+
+  constructor(fault: DiskFault) {
+    this.fault = fault;
+    this.#left = fault.requests ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether it hits this request. Counts. */
+  hits({ command, sector, count }: BlockRequest): boolean {
+    const { operation, sectors } = this.fault;
+    if (this.#left <= 0 || command === "flush" || (operation !== undefined && operation !== command))
+      return false;
+    if (sectors !== undefined) {
+      const { from, count: bad } = sectors;
+      if (sector + BigInt(count) <= from || sector >= from + BigInt(bad)) return false;
+    }
+    this.#left--;
+    return true;
+  }
+}
+
+/** Does what the guest asks of its disk, in guest memory. Undefined: the disk does not answer. */
 export async function serveBlock(
   core: Core,
   disk: Disk | undefined,
-  { command, sector, count, address }: BlockRequest,
-): Promise<"ok" | "io-error"> {
+  request: BlockRequest,
+  armed?: ArmedDiskFault,
+): Promise<"ok" | "io-error" | undefined> {
+  const { command, sector, count, address } = request;
   const length = count * SECTOR;
   if (disk === undefined || address + BigInt(length) > BigInt(core.ramBytes)) return "io-error";
+  const fault = armed?.hits(request) === true ? armed.fault : undefined;
+  if (fault?.kind === "timeout") return undefined;
+  if (fault?.kind === "error") return "io-error";
+  const pass = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+    if (fault?.kind === "short") return bytes.slice(0, SECTOR);
+    if (fault?.kind === "corrupt") {
+      const bit = (fault.bit ?? 0) % (bytes.length * 8);
+      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    }
+    return bytes;
+  };
   try {
-    if (command === "write") await disk.write(sector, core.readPhysical(address, length));
-    else if (command === "read") core.writePhysical(address, await disk.read(sector, count));
+    if (command === "write") await disk.write(sector, pass(core.readPhysical(address, length)));
+    else if (command === "read")
+      core.writePhysical(address, pass(Uint8Array.from(await disk.read(sector, count))));
     return "ok";
   } catch {
     return "io-error";

@@ -27,7 +27,7 @@ import type { SymbolTable } from "../symbols/table.ts";
 import { Kdump } from "../vmcore/kdump.ts";
 import { ConsoleLog } from "./console.ts";
 import { CrashKernel, type CrashKernelHost, dumpDisk } from "./crash_kernel.ts";
-import { type Disk, serveBlock } from "./disk.ts";
+import { ArmedDiskFault, type Disk, type DiskFault, serveBlock } from "./disk.ts";
 import { Doorbell } from "./doorbell.ts";
 import { Emitter, type MachineEvents } from "./events.ts";
 import { Kasan, kasanBoot } from "./kasan.ts";
@@ -103,6 +103,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
   /** What the host had seen when a snapshot was taken. */
   readonly #pasts = new WeakMap<Snapshot, Past>();
   readonly #disk: Disk | undefined;
+  #diskFault: ArmedDiskFault | undefined;
   readonly #crashKernel = new CrashKernel();
   /** Kernels that have come up: two when one has jumped into another. */
   #kernels = 0;
@@ -293,6 +294,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       symbols: this.#files.tryVmlinux(),
       stopped: (): Exit | undefined => this.#stopped,
       flush: (): void => this.#console.flush(),
+      breakDisk: (broken: DiskFault): boolean => {
+        this.#diskFault = new ArmedDiskFault(broken);
+        return this.#disk !== undefined;
+      },
     };
     this.#toTheEnd = limits.toTheEnd ?? false;
     const injection = await injectFault(host, fault, limits).finally(() => {
@@ -407,6 +412,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
    */
   restore(snapshot: Snapshot): void {
     this.core.restore(snapshot);
+    this.#diskFault = undefined;
     this.#stopped = undefined;
     this.#panicked = undefined;
     this.#ready = true;
@@ -557,7 +563,10 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
         await this.#doorbell.serve(exit.command, exit.address);
         return;
       case "block":
-        this.core.completeBlock(await serveBlock(this.core, this.#disk, exit.request));
+        {
+          const status = await serveBlock(this.core, this.#disk, exit.request, this.#diskFault);
+          if (status !== undefined) this.core.completeBlock(status);
+        }
         return;
       case "idle":
       case "halted":

@@ -145,8 +145,6 @@ static void panic_print_sys_info(bool console_flush)
 			console_replay_all();
 		return;
 	}
-	if (panic_print & PANIC_PRINT_ALL_CPU_BT)
-		trigger_all_cpu_backtrace(true);
 	if (panic_print & PANIC_PRINT_TASK_INFO)
 		show_state_filter(0);
 	if (panic_print & PANIC_PRINT_MEM_INFO)
@@ -201,6 +199,9 @@ void panic(const char *fmt, ...)
 	pr_emerg("Kernel panic - not syncing: %s\n", buf);
 	if (!test_taint(TAINT_DIE) && oops_in_progress <= 1)
 		dump_stack();
+	/* Once stopped they can't; and a crash kernel shows more. */
+	if (panic_print & PANIC_PRINT_ALL_CPU_BT && (crash_kexec_post_notifiers || !kexec_crash_image))
+		trigger_all_cpu_backtrace(true);
 	if (!crash_kexec_post_notifiers) {
 		__crash_kexec(NULL);
 		smp_send_stop();

@@ -2,12 +2,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import {
   boot,
   catalogue,
+  type DiskFault,
   type Fault,
   faults,
   findFault,
   type Injection,
   type Machine,
   type Snapshot,
+  SparseDisk,
 } from "../../bindings/index.ts";
 
 let machine: Machine;
@@ -168,5 +170,80 @@ describe("a machine that runs", () => {
     machine.restore(start);
     expect(machine.consoleLog.length).toBe(lines);
     expect(machine.reports).toEqual([]);
+  });
+});
+
+describe("a disk that fails", () => {
+  /** Two sectors of letters. */
+  async function withDisk(
+    fault: DiskFault,
+    during: string,
+    budget?: number,
+  ): Promise<{ console: string; machine: Machine; outcome: string }> {
+    const disk = new SparseDisk(2n);
+    disk.write(0n, new TextEncoder().encode("A".repeat(512) + "B".repeat(512)));
+    const own = await boot({ memory: "32M", disk });
+    const {
+      console: lines,
+      outcome,
+      truth,
+    } = await own.inject(faults.failDisk({ fault, during }), budget === undefined ? {} : { budget });
+    expect(truth.change).toEqual({ kind: "disk", fault });
+    return {
+      console: lines.map((line) => line.replace(/^(?:# )*\[ *\d+\.\d+\] /, "")).join("\n"),
+      machine: own,
+      outcome,
+    };
+  }
+
+  it("a bad sector is an I/O error in Linux's words, and no crash", async () => {
+    const fault = { kind: "error", sectors: { from: 1n, count: 1 }, operation: "read" } as const;
+    const { console: said, outcome } = await withDisk(fault, "cat /dev/cblk0 > /tmp/a");
+    expect(outcome).toBe("clean");
+    expect(said).toContain(
+      "I/O error, dev cblk0, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2\n" +
+        "Buffer I/O error on dev cblk0, logical block 0, async page read",
+    );
+  });
+
+  it("a write that fails is lost", async () => {
+    const { console: said } = await withDisk(
+      { kind: "error", operation: "write", requests: 1 },
+      "cat /dev/cblk0 > /tmp/a; cat /tmp/a > /dev/cblk0",
+    );
+    expect(said).toContain(
+      "I/O error, dev cblk0, sector 0 op 0x1:(WRITE) flags 0x800 phys_seg 1 prio class 2\n" +
+        "Buffer I/O error on dev cblk0, logical block 0, lost sync page write",
+    );
+  });
+
+  it("a disk that does not answer is given up after thirty seconds", async () => {
+    const { console: said, machine: own } = await withDisk({ kind: "timeout" }, "cat /dev/cblk0", 60e9);
+    expect(own.time).toBeGreaterThan(30_000_000_000n);
+    expect(said).toContain(
+      "timeout error, dev cblk0, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2\n",
+    );
+    const again = await own.exec("cat /dev/cblk0");
+    expect(again.status).not.toBe(0);
+    expect(own.consoleLog.at(-1)).toMatch(/Buffer I\/O error on dev cblk0|Input\/output error/);
+  });
+
+  it("wrong data comes without a word", async () => {
+    const corrupt = await withDisk({ kind: "corrupt", bit: 9, requests: 1 }, "cat /dev/cblk0 > /tmp/a");
+    expect((await corrupt.machine.exec("cat /tmp/a")).stdout).toBe(`AC${"A".repeat(510)}${"B".repeat(512)}`);
+    const short = await withDisk({ kind: "short", requests: 1 }, "cat /dev/cblk0 > /tmp/a");
+    expect((await short.machine.exec("cat /tmp/a")).stdout.slice(0, 513)).toBe(`${"A".repeat(512)}\0`);
+    for (const { console: said, outcome } of [corrupt, short]) {
+      expect(outcome).toBe("clean");
+      expect(said).not.toContain("error");
+    }
+  });
+
+  it("there may be none; and a snapshot is of a sound one", async () => {
+    const { truth } = await machine.inject(faults.failDisk({ fault: { kind: "error" } }));
+    expect(truth.change?.skipped).toBe("the machine has no disk");
+    await expect(machine.inject(faults.failDisk({ fault: { kind: "error", requests: 0 } }))).rejects.toThrow(
+      "requests as a whole number from 1",
+    );
   });
 });
