@@ -7,23 +7,27 @@
 const STAMPED: RegExp = /^(?:# )*\[ *\d+\.\d+\] (.*)$/;
 
 function words(line: string): string {
-  return line
-    .replace(/^Hardware name: .*/, "Hardware name:")
-    .replace(/^(CPU: )\d+( PID: )\d+( Comm: \S+ .*?) +\d+\.\d+\.\d+\S* #1.*$/, "$1#$2#$3")
-    .replace(/^Code: [0-9a-f<].*/, "Code: #")
-    .replace(/^PGD .*/, "PGD")
-    .replace(/ PREEMPT\b/, "")
-    .replace(/\.(?:cold|constprop\.\d+|isra\.\d+|part\.\d+)\b/g, "")
-    .replace(/\+0x[0-9a-f]+\/0x[0-9a-f]+/g, "")
-    .replace(/\/build\/linux-6\.1\//g, "")
-    .replace(/'char \[/, "'char[")
-    .replace(/\brcu_(?:preempt|sched)\b/g, "rcu_FLAVOUR")
-    .replace(/\bidle=[0-9a-f]{4}\//g, "idle=#/")
-    .replace(/\bnative_queued_spin_lock/g, "queued_spin_lock")
-    .replace(/\(\d+\.\d+\.\d+ x86_64\)/g, "(RELEASE x86_64)")
-    .replace(/\b0x[0-9a-f]+\b/g, "#")
-    .replace(/\b[0-9a-f]{8,}\b/g, "#")
-    .replace(/\b\d+\b/g, "#");
+  return (
+    line
+      .replace(/^Hardware name: .*/, "Hardware name:")
+      .replace(/^(CPU: )\d+( PID: )\d+( Comm: \S+ .*?) +\d+\.\d+\.\d+\S* #1.*$/, "$1#$2#$3")
+      .replace(/^Code: [0-9a-f<].*/, "Code: #")
+      .replace(/^PGD .*/, "PGD")
+      .replace(/ PREEMPT\b/, "")
+      .replace(/\.(?:cold|constprop\.\d+|isra\.\d+|part\.\d+)\b/g, "")
+      .replace(/\+0x[0-9a-f]+\/0x[0-9a-f]+/g, "")
+      .replace(/\/build\/linux-6\.1\//g, "")
+      .replace(/'char \[/, "'char[")
+      .replace(/\brcu_(?:preempt|sched)\b/g, "rcu_FLAVOUR")
+      // Whether the CPU has had a tick in this period: a matter of the moment.
+      .replace(/^(rcu: \t\d+-\.\.\.)[.\d]:/, "$1#:")
+      .replace(/\bidle=[0-9a-f]{4}\//g, "idle=#/")
+      .replace(/\bnative_queued_spin_lock/g, "queued_spin_lock")
+      .replace(/\(\d+\.\d+\.\d+ x86_64\)/g, "(RELEASE x86_64)")
+      .replace(/\b0x[0-9a-f]+\b/g, "#")
+      .replace(/\b[0-9a-f]{8,}\b/g, "#")
+      .replace(/\b\d+\b/g, "#")
+  );
 }
 
 /** Frames that were certain; where none was, all of them. */
