@@ -15,7 +15,17 @@ import {
   TRACE,
   WHO,
 } from "./parts.ts";
-import { ahead, either, line, optional, type Reading, type Rule, repeated, sequence } from "./rules.ts";
+import {
+  ahead,
+  either,
+  line,
+  literal,
+  optional,
+  type Reading,
+  type Rule,
+  repeated,
+  sequence,
+} from "./rules.ts";
 
 const WORDS = "(?:PREEMPT(?:_RT)? )?SMP (?:DEBUG_PAGEALLOC )?(?:KASAN )?(?:NO)?PTI";
 function exception(expected: string, what: string): Rule {
