@@ -27,12 +27,14 @@ function watch(machine: Machine, seen = 0): Machine {
   return machine;
 }
 
-/**
- * Violations; a report that the end of the log cut off is none. The prompt of a shell on one CPU may come in the middle
- * of a line that another CPU says.
- */
+/** Without the prompts of a shell on one CPU, which may come in the middle of a line that another CPU says. */
+export function withoutPrompts(log: readonly string[]): string[] {
+  return log.map((line) => line.replaceAll(/# (?=\S)/g, ""));
+}
+
+/** Violations; a report that the end of the log cut off is none. */
 export function violations(log: readonly string[]): Violation[] {
-  const { reports, strays } = checkLog(log.map((line) => line.replaceAll(/# (?=\S)/g, "")));
+  const { reports, strays } = checkLog(withoutPrompts(log));
   return [...reports.flatMap((report) => report.violations), ...strays].filter(({ found }) => found !== "");
 }
 
