@@ -123,6 +123,8 @@ const SPELLINGS: readonly (readonly [RegExp, string])[] = [
   [/\((%\w+),\)/g, "($1)"],
   // `callq  *(%rdi)`, `pushq  0x98(%r14)`: in long mode there is no other size
   [/^((?:notrack |bnd )?)(call|jmp|push|pop)q( *)(?= )/, "$1$2 $3"],
+  // `iret`: the plain form has no suffix
+  [/^iretl$/, "iret"],
   // `out    %al,%dx`, `in     %dx,%al`
   [/^(out\w* +.*),%dx$/, "$1,(%dx)"],
   [/^(in +)%dx,/, "$1(%dx),"],
