@@ -1,6 +1,6 @@
 /** Debian's kernel crashes, its own second copy boots from the reservation, and /proc/vmcore comes out of it. */
 import { execFileSync } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +36,9 @@ function slim(vmlinux: Uint8Array): Uint8Array {
   }
   return bytes.slice(0, last);
 }
+
+/** The package's DWARF, 858 MB to fetch: `.ci/stock --debug` does. */
+const DEBUG_KERNEL = new URL("../../build/stock/vmlinux.debug", import.meta.url).pathname;
 
 describe.skipIf(!hasStock)("kdump of Debian's kernel", () => {
   it("boots the crash kernel, and the dump opens", { timeout: 900_000 }, async () => {
@@ -106,6 +109,21 @@ describe.skipIf(!hasStock)("kdump of Debian's kernel", () => {
     );
     expect(fromGuest.problems).toEqual([]);
   });
+
+  it.skipIf(!existsSync(DEBUG_KERNEL))(
+    "opens in crash with Debian's debug symbols",
+    { timeout: 300_000 },
+    () => {
+      const input = "bt\nlog\nquit\n";
+      const text = execFileSync("crash", ["-s", DEBUG_KERNEL, join(folder, "vmcore")], {
+        input,
+        encoding: "utf8",
+      });
+      expect(text).toMatch(/^PID: \d+ +TASK: \w+ +CPU: 0 +COMMAND: "sh"\n #0 .*\] machine_kexec at /m);
+      expect(text).toMatch(/\] sysrq_handle_crash at /);
+      expect(text).toContain("Kernel panic - not syncing: sysrq triggered crash");
+    },
+  );
 });
 
 type Analysis = Record<"bt" | "log" | "ps" | "sys" | "bt 1", string> & {
