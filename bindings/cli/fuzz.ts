@@ -94,45 +94,43 @@ async function runFiles(flags: {
     ...{ seed: wholeNumber("--seed", flags.seed), files },
     onFile: (file) => {
       watchdog.beat(file.seed);
-      progress({ seed: file.seed, instructions: file.files });
+      progress(file.seed, file.files);
     },
   });
-  clearProgress();
   const { errors, failures, slowest } = outcome;
-  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
-  else {
-    for (const failure of failures) console.log(failure);
-    const ends = Object.entries(errors).map(([code, times]) => `${code} ${times}`);
-    console.log(
+  const ends = Object.entries(errors).map(([code, times]) => `${code} ${times}`);
+  printOutcome(
+    outcome,
+    failures,
+    [
       `${outcome.read} read, ${outcome.withProblems} of them with problems named; errors: ${ends.join(", ")}`,
-    );
-    console.log(
       `slowest ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed}, ${slowest.kind}); ` +
         `at most ${outcome.residentMiB.toFixed(0)} MiB resident`,
-    );
-    console.log(`${outcome.files} files from seed ${flags.seed}, ${failures.length} failures`);
-  }
-  if (failures.length > 0) process.exitCode = 1;
+      `${outcome.files} files from seed ${flags.seed}, ${failures.length} failures`,
+    ],
+    flags.json,
+  );
 }
 
 async function runNative(flags: Flags & { readonly limit: string }): Promise<void> {
+  const total = wholeNumber("--instructions", flags.instructions);
+  const progress = progressLine(total);
   const outcome = await fuzzNative({
     seed: wholeNumber("--seed", flags.seed),
-    instructions: wholeNumber("--instructions", flags.instructions),
+    instructions: total,
     limit: wholeNumber("--limit", flags.limit),
-    onProgram: progressLine(wholeNumber("--instructions", flags.instructions)),
+    onProgram: ({ seed, instructions }) => progress(seed, instructions),
   });
-  clearProgress();
   const { differences, programs, blocks, instructions, faults } = outcome;
-  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
-  else {
-    for (const difference of differences) console.log(difference);
-    console.log(
+  printOutcome(
+    outcome,
+    differences,
+    [
       `${programs} programs from seed ${flags.seed}, ${blocks} blocks, ${faults} ended in an exception`,
-    );
-    console.log(`${instructions} instructions, ${differences.length} differences`);
-  }
-  if (differences.length > 0) process.exitCode = 1;
+      `${instructions} instructions, ${differences.length} differences`,
+    ],
+    flags.json,
+  );
 }
 
 interface CaseFlags {
@@ -150,19 +148,20 @@ async function runSystem(flags: CaseFlags & { readonly subjects?: string }): Pro
     cases: total,
     limit: wholeNumber("--limit", flags.limit),
     subjects: subjectsOf(flags.subjects),
-    onBatch: ({ seed, cases }) => progress({ seed, instructions: cases }),
+    onBatch: ({ seed, cases }) => progress(seed, cases),
   });
-  clearProgress();
   const { cases, differences, known, vectors } = outcome;
-  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
-  else {
-    for (const difference of differences) console.log(difference);
-    const ends = Object.entries(vectors).map(([vector, times]) => `${vector} ${times}`);
-    console.log(`cases by the vector they ended in: ${ends.join(", ")}`);
-    for (const [reason, times] of Object.entries(known)) console.log(`${times} times known: ${reason}`);
-    console.log(`${cases} cases from seed ${flags.seed}, ${differences.length} differences`);
-  }
-  if (differences.length > 0) process.exitCode = 1;
+  const ends = Object.entries(vectors).map(([vector, times]) => `${vector} ${times}`);
+  printOutcome(
+    outcome,
+    differences,
+    [
+      `cases by the vector they ended in: ${ends.join(", ")}`,
+      ...Object.entries(known).map(([reason, times]) => `${times} times known: ${reason}`),
+      `${cases} cases from seed ${flags.seed}, ${differences.length} differences`,
+    ],
+    flags.json,
+  );
 }
 function subjectsOf(list: string | undefined): readonly SystemSubject[] {
   if (list === undefined) return systemSubjects;
@@ -184,16 +183,15 @@ async function runX87(flags: CaseFlags & { readonly tolerance: string }): Promis
     cases: total,
     tolerance: wholeNumber("--tolerance", flags.tolerance),
     limit: wholeNumber("--limit", flags.limit),
-    onBatch: ({ seed, cases }) => progress({ seed, instructions: cases }),
+    onBatch: ({ seed, cases }) => progress(seed, cases),
   });
-  clearProgress();
   const { cases, differences } = outcome;
-  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
-  else {
-    for (const difference of differences) console.log(difference);
-    console.log(`${cases} cases from seed ${flags.seed}, ${differences.length} differences`);
-  }
-  if (differences.length > 0) process.exitCode = 1;
+  printOutcome(
+    outcome,
+    differences,
+    [`${cases} cases from seed ${flags.seed}, ${differences.length} differences`],
+    flags.json,
+  );
 }
 
 async function runImages(paths: readonly string[], flags: Omit<CaseFlags, "limit">): Promise<void> {
@@ -208,33 +206,40 @@ async function runImages(paths: readonly string[], flags: Omit<CaseFlags, "limit
     kernels,
     onCase: ({ seed, cases }) => {
       watchdog.beat(seed);
-      progress({ seed, instructions: cases });
+      progress(seed, cases);
     },
   });
-  clearProgress();
   const { cases, ends, failures } = outcome;
-  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
-  else {
-    for (const failure of failures) console.log(failure);
-    const counts = Object.entries(ends).map(([end, times]) => `${end} ${times}`);
-    console.log(`${cases} images from seed ${flags.seed}: ${counts.join(", ")}; ${failures.length} failures`);
-  }
-  if (failures.length > 0) process.exitCode = 1;
+  const counts = Object.entries(ends).map(([end, times]) => `${end} ${times}`);
+  printOutcome(
+    outcome,
+    failures,
+    [`${cases} images from seed ${flags.seed}: ${counts.join(", ")}; ${failures.length} failures`],
+    flags.json,
+  );
 }
 
 /** Shows how far a run is, on a terminal, at most twice a second. */
-function progressLine(
-  total: number,
-): (progress: { readonly seed: number; readonly instructions: number }) => void {
+function progressLine(total: number): (seed: number, done: number) => void {
   let last = performance.now();
-  return ({ seed, instructions }) => {
+  return (seed, done) => {
     if (!process.stderr.isTTY || performance.now() - last < 500) return;
     last = performance.now();
-    process.stderr.write(`\r${((instructions / total) * 100).toFixed(1)} %  seed ${seed} `);
+    process.stderr.write(`\r${((done / total) * 100).toFixed(1)} %  seed ${seed} `);
   };
 }
-function clearProgress(): void {
+
+/** Prints what a run found, what went wrong first; exit status 1 if anything did. */
+function printOutcome(
+  outcome: object,
+  failures: readonly string[],
+  summary: readonly string[],
+  json: boolean | undefined,
+): void {
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  if (json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
+  else for (const line of [...failures, ...summary]) console.log(line);
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 const SILENCE_SECONDS = 60;
@@ -248,20 +253,19 @@ async function runHostile(flags: Flags): Promise<void> {
     instructions,
     onRound: (round) => {
       watchdog.beat(round.seed);
-      progress(round);
+      progress(round.seed, round.instructions);
     },
   });
-  clearProgress();
   const { failures, exits, rounds, exceptions, slowest } = outcome;
-  if (flags.json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
-  else {
-    for (const failure of failures) console.log(failure);
-    const ends = Object.entries(exits).map(([kind, times]) => `${kind} ${times}`);
-    console.log(`${rounds} machines from seed ${flags.seed}; slices ended: ${ends.join(", ")}`);
-    console.log(`longest slice ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed})`);
-    console.log(
+  const ends = Object.entries(exits).map(([kind, times]) => `${kind} ${times}`);
+  printOutcome(
+    outcome,
+    failures,
+    [
+      `${rounds} machines from seed ${flags.seed}; slices ended: ${ends.join(", ")}`,
+      `longest slice ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed})`,
       `${outcome.instructions} instructions, ${exceptions} exceptions delivered, ${failures.length} failures`,
-    );
-  }
-  if (failures.length > 0) process.exitCode = 1;
+    ],
+    flags.json,
+  );
 }
