@@ -4,10 +4,12 @@
  * but for what they cannot know: the caller of a function that has no frame of its own (yet, or any more), and
  * whatever the entry code has not saved yet.
  */
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Machine } from "../../bindings/index.ts";
 import { OrcRegister, type OrcRow, type OrcTable } from "../../bindings/symbols/orc.ts";
 import { orcOf } from "../../bindings/vmcore/vmlinux.ts";
+import { buildGuest } from "./build.ts";
 import { boot } from "./machines.ts";
 
 /** struct pt_regs */
@@ -154,6 +156,17 @@ const same = (a: readonly Frame[], b: readonly Frame[]): boolean =>
 const VERDICTS = ["same", "caller hidden", "entry code", "switch", "different"] as const;
 type Verdict = (typeof VERDICTS)[number];
 
+/** Functions of a report's trace that the unwinder vouches for. */
+async function traceOf(machine: Machine): Promise<string[]> {
+  await machine.exec("insmod labcrash");
+  const from = machine.consoleLog.length;
+  await machine.write("sh -c 'echo p null_read > /sys/kernel/debug/labcrash/trigger'\n");
+  await machine.run({ budget: 100_000_000 });
+  const log = machine.consoleLog.slice(from).map((line) => line.replace(/^\[.*?\] /, ""));
+  const trace = log.slice(log.indexOf("Call Trace:") + 1, log.indexOf(" </TASK>"));
+  return trace.flatMap((line) => /^ ([a-z]\w*)\+/.exec(line)?.[1] ?? []);
+}
+
 describe("ORC and frame pointers", () => {
   let machine: Machine;
   let walker: Walker;
@@ -233,5 +246,15 @@ describe("ORC and frame pointers", () => {
     expect(wrong).toEqual([]);
     expect(counts.same).toBeGreaterThan(4000);
     expect(counts["caller hidden"]).toBeGreaterThan(300);
+  });
+
+  it("print the same trace, each in its own build", { timeout: 900_000 }, async () => {
+    await buildGuest("--unwinder=frame");
+    const read = (name: string): Buffer => readFileSync(`build/guest-frame/${name}`);
+    const frames = await boot({ kernel: read("vmlinux"), initrd: read("initramfs.cpio") });
+    const trace = await traceOf(frames);
+    expect(trace).toContain("entry_SYSCALL_64_after_hwframe");
+    // The address differs, the kernel being another; the callers do not.
+    expect(trace).toEqual(await traceOf(await boot()));
   });
 });

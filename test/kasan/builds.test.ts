@@ -5,9 +5,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { boot } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
+import { buildGuest } from "../guest/build.ts";
 import { qemuConsole } from "../guest/qemu.ts";
 import { COMPILER_CASES, HEAP_CASES } from "./cases.ts";
-import { buildInstrumented } from "./instrumented.ts";
 import { kasanReports } from "./reports.ts";
 import { runSuite, splitSuite } from "./suite.ts";
 import { functionsOf, linuxShapes, shapesOf } from "./twins.ts";
@@ -25,7 +25,7 @@ describe.each([
   ["outline", "compiler"],
   ["inline", "compiler"],
 ] as const)("the %s build", (build, check) => {
-  beforeAll(() => buildInstrumented(build), 900_000);
+  beforeAll(() => buildGuest(`--kasan=${build}`), 900_000);
 
   it("reports in every case what it should, as Linux does, and in nothing else", async () => {
     const machine = await boot({ kasan: { mode: "generic", check, build }, budget: 20e9 });
@@ -53,7 +53,7 @@ describe.each([
 });
 
 it("reports the same in QEMU", async () => {
-  await buildInstrumented("outline");
+  await buildGuest("--kasan=outline");
   const log = await qemuConsole({
     guest: "build/guest-outline",
     append: "kasan=on",

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { boot, type KasanOptions } from "../../bindings/index.ts";
-import { buildInstrumented } from "./instrumented.ts";
+import { buildGuest } from "../guest/build.ts";
 import { badAccesses, goodWork } from "./stress.ts";
 
 const seconds = Number(process.env["KASAN_SECONDS"] ?? 0);
@@ -20,7 +20,7 @@ const WAYS: { readonly [build: string]: KasanOptions } = {
 
 describe.each(builds)("%s", (build) => {
   const up = async (): Promise<Awaited<ReturnType<typeof boot>>> => {
-    if (build !== "plain") await buildInstrumented(build as "layout" | "outline" | "inline");
+    if (build !== "plain") await buildGuest(`--kasan=${build as "layout" | "outline" | "inline"}`);
     const kasan = WAYS[build] ?? { mode: "generic" };
     const machine = await boot({ kasan, cmdline: "kasan_multi_shot", budget: 20e9 });
     await machine.exec("insmod kasan_stress", { budget: 5e9 });
