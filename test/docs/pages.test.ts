@@ -1,4 +1,4 @@
-/** The pages' own examples: programs run in the order of the pages, sessions print what the page shows. */
+/** The pages' own examples: programs run in the order of the pages, vitest's example is a test. */
 import {
   copyFileSync,
   mkdirSync,
@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { ROOT, runFile } from "./run.ts";
 
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
@@ -56,34 +56,4 @@ test("the programs of all pages, each page's blocks one after another", { timeou
 
 test("examples/driver.test.ts is the page's, and Vitest runs it", () => {
   expect(read("examples/driver.test.ts")).toBe(blocks(read("docs/vitest.md"), "ts").join("\n"));
-});
-
-/** Blocks in which `$ crashlab ...` is followed by parts of what it prints, in order. */
-const SESSIONS = ["teaching.md"];
-
-describe.each(SESSIONS)("the sessions of %s", (page) => {
-  const commands = blocks(read(`docs/${page}`), "")
-    .join("")
-    .split(/^\$ /m)
-    .slice(1)
-    .map((part) => part.trimEnd().split("\n"));
-  test.each(commands.map(([command = "", ...shown]) => ({ command, shown })))(
-    "$command",
-    async ({ command, shown }) => {
-      const words = [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(
-        ([, quoted, plain]) => quoted ?? plain ?? "",
-      );
-      expect(words[0]).toBe("crashlab");
-      const { stdout, stderr, status } = await runFile(join(ROOT, "bindings/cli/main.ts"), words.slice(1), {
-        cwd: folder,
-      });
-      expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
-      let at = 0;
-      for (const text of shown) {
-        const found = stdout.indexOf(text, at);
-        expect(found, `${text} in\n${stdout}`).toBeGreaterThanOrEqual(0);
-        at = found + text.length;
-      }
-    },
-  );
 });

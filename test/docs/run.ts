@@ -1,10 +1,10 @@
 /** Runs TypeScript files and the command as a user does. */
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+export const TSX: string = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 
 export interface Result {
   readonly status: number | null;
@@ -23,6 +23,19 @@ export function runFile(
     stdio: ["pipe", "pipe", "pipe"],
     timeout: options.milliseconds ?? 60_000,
   });
+  return resultOf(child, options.input);
+}
+
+/** Runs a line in bash in a folder, with another folder of programs before those of the system. */
+export function runBash(line: string, cwd: string, programs: string): Promise<Result> {
+  const env = { ...process.env, PATH: `${programs}:${process.env["PATH"]}` };
+  const child = spawn("bash", ["-c", `set -o pipefail; ${line}`], {
+    ...{ cwd, env, stdio: ["pipe", "pipe", "pipe"], timeout: 120_000 },
+  });
+  return resultOf(child);
+}
+
+function resultOf(child: ChildProcessWithoutNullStreams, input = ""): Promise<Result> {
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (chunk: Buffer) => {
@@ -32,7 +45,7 @@ export function runFile(
     stderr += chunk;
   });
   child.stdin.on("error", () => undefined); // it may end without reading
-  child.stdin.end(options.input ?? "");
+  child.stdin.end(input);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (status) => resolve({ status, stdout, stderr }));

@@ -29,7 +29,7 @@ function newest(folder: string): number {
 }
 
 /** Compiles `dist/` when a source is newer: what is packed is what is in the tree. */
-async function buildTs(): Promise<void> {
+export async function buildTs(): Promise<void> {
   const built = join(ROOT, "dist/index.js");
   if (existsSync(built) && newest(join(ROOT, "dist")) > newest(join(ROOT, "bindings"))) return;
   await run("npm", ["run", "--silent", "build:ts"], { cwd: ROOT });
