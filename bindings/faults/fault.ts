@@ -105,8 +105,19 @@ export interface KernelEvent extends Instant {
   readonly exception?: ExceptionRecord;
 }
 
-/** How the wait ended: the guest did all that it was told, the budget was used up, or the machine stopped. */
-export type Ending = "returned" | "budget" | "halted" | "idle" | "triple-fault" | "reset" | "debug-exit";
+/**
+ * How the wait ended: the guest did all that it was told, the budget was used up, there were too many exceptions
+ * (`exceptions` of the limits), or the machine stopped.
+ */
+export type Ending =
+  | "returned"
+  | "budget"
+  | "exceptions"
+  | "halted"
+  | "idle"
+  | "triple-fault"
+  | "reset"
+  | "debug-exit";
 
 /**
  * `report`: at least one crash report, the kernel goes on or tries to; `panic`; `clean`: everything went on as if
@@ -123,7 +134,7 @@ export interface Truth {
   readonly when?: Instant;
   readonly outcome: Outcome;
   readonly ending: Ending;
-  /** In order, at most 16. */
+  /** In order, the first 16 and a panic behind them. */
   readonly events: readonly KernelEvent[];
   /** The exception behind the first event; without one, the last that was taken in ring 0. */
   readonly exception: ExceptionRecord | undefined;

@@ -111,6 +111,7 @@ function outcomeOf(events: readonly KernelEvent[], tainted: boolean, ending: End
     case "returned":
       return "clean";
     case "budget":
+    case "exceptions":
     case "halted":
     case "idle":
       return "hang";
@@ -127,15 +128,19 @@ async function runCommands(
   deadline: bigint,
   limits: RunLimits,
 ): Promise<Ending> {
+  const { exceptions: most = Infinity } = limits;
+  const before = machine.core.exceptionCount;
   try {
     for (const command of commands) {
       const budget = Number(deadline > machine.time ? deadline - machine.time : 0n);
-      await machine.exec(command, { ...limits, budget });
+      const exceptions = most - (machine.core.exceptionCount - before);
+      await machine.exec(command, { ...limits, budget, exceptions });
     }
     return "returned";
   } catch (error) {
     if (!(error instanceof CrashlabError)) throw error;
-    if (error.code === "timeout") return "budget";
+    if (error.code === "timeout")
+      return machine.core.exceptionCount - before >= most ? "exceptions" : "budget";
     if (error.code !== "machine-stopped") throw error;
     return endingOf(stopped());
   }
@@ -167,9 +172,13 @@ function arm(
   }
   let left = moment.hit ?? 1;
   checkCount("hit", left, 1);
-  return stops.breakpoint(resolvePlace(moment.place, needSymbols(symbols)), () => {
-    if (--left === 0) act();
+  const armed = stops.breakpoint(resolvePlace(moment.place, needSymbols(symbols)), () => {
+    if (--left > 0) return;
+    // A guest that now runs in a circle through it need not stop each time.
+    armed[Symbol.dispose]();
+    act();
   });
+  return armed;
 }
 
 function needSymbols(symbols: SymbolTable | undefined): SymbolTable {

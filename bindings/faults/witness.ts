@@ -23,17 +23,19 @@ export class Witness implements Disposable {
   readonly events: KernelEvent[] = [];
   readonly #core: Core;
   readonly #symbols: SymbolTable | undefined;
-  readonly #breakpoints: readonly Disposable[];
+  readonly #breakpoints: ReadonlyMap<KernelEvent["kind"], Disposable>;
   readonly #since: number;
 
   constructor(core: Core, stops: Stops, symbols: SymbolTable | undefined) {
     this.#core = core;
     this.#symbols = symbols;
     this.#since = core.exceptionCount;
-    this.#breakpoints = BEGINNINGS.flatMap(([kind, name]) => {
-      const address = symbols?.address(name);
-      return address === undefined ? [] : [stops.breakpoint(address, () => this.#note(kind))];
-    });
+    this.#breakpoints = new Map(
+      BEGINNINGS.flatMap(([kind, name]) => {
+        const address = symbols?.address(name);
+        return address === undefined ? [] : [[kind, stops.breakpoint(address, () => this.#note(kind))]];
+      }),
+    );
   }
 
   /** Where the machine is now. */
@@ -64,11 +66,16 @@ export class Witness implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const breakpoint of this.#breakpoints) breakpoint[Symbol.dispose]();
+    for (const breakpoint of this.#breakpoints.values()) breakpoint[Symbol.dispose]();
   }
 
   #note(kind: KernelEvent["kind"]): void {
-    if (this.events.length >= EVENT_LIMIT) return;
+    // A kernel that goes on and on oopsing need not stop each time. A panic is never missed.
+    if (this.events.length >= EVENT_LIMIT - 1) {
+      this.#breakpoints.get("oops")?.[Symbol.dispose]();
+      this.#breakpoints.get("warning")?.[Symbol.dispose]();
+    }
+    if (this.events.length >= EVENT_LIMIT && (kind !== "panic" || this.events.at(-1)?.kind === kind)) return;
     const exception = this.#core.exceptions().findLast(({ cpl }) => cpl !== 3);
     this.events.push({ kind, ...this.here(), ...(exception === undefined ? {} : { exception }) });
   }

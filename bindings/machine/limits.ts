@@ -16,6 +16,11 @@ export interface RunProgress {
 export interface RunLimits {
   /** Guest nanoseconds (an instruction is one) to run at most; then `timeout` is thrown. Default 2e9. */
   readonly budget?: number;
+  /**
+   * Exceptions that the guest may take at most, counted every 20,000 instructions; then `timeout` is thrown.
+   * A guest that does nothing but fault costs the host a hundred times as much as one that works. Default: any number.
+   */
+  readonly exceptions?: number;
   /** Ends the run with `aborted`; the machine stands where it is and can be run again. */
   readonly signal?: AbortSignal;
   /** Called for every 200,000 instructions or so. */

@@ -494,6 +494,8 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     using _running = this.#hold();
     const start = this.time;
     const deadline = deadlineAfter(start, limits);
+    const { exceptions = Infinity } = limits;
+    const firstException = this.core.exceptionCount;
     for (let slice = 1; !done(); slice++) {
       checkAborted(limits.signal, what);
       this.#requireAlive(what, afterPanic);
@@ -501,6 +503,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
         throw new CrashlabError(
           "timeout",
           `expected ${what} within the budget, found it still pending at guest time ${this.time}; give a larger budget`,
+        );
+      }
+      if (this.core.exceptionCount - firstException >= exceptions) {
+        throw new CrashlabError(
+          "timeout",
+          `expected ${what} within ${exceptions} exceptions, found it still pending after them; allow more`,
         );
       }
       await this.#serve(this.#stops.run(SLICE));

@@ -77,8 +77,10 @@ function entryOf(row: Row): OrcEntry {
   } else if (back.offset !== -8) throw new Error(`${where}: return address at CFA${back.offset}`);
   let bpRegister = UNDEFINED;
   let bpOffset = 0;
+  // Below the stack pointer: taken back already, though clang does not say so. What lies there now is anybody's.
+  const isPopped = spRegister === SP && bp?.kind === "offset" && row.cfaOffset + bp.offset < 0;
   // Of a whole struct pt_regs Linux leaves it out; drgn then goes on with the RBP of the handler.
-  if (bp && bp.kind !== "same") {
+  if (bp && bp.kind !== "same" && !isPopped) {
     if (bp.kind !== "offset") throw new Error(`${where}: rule for rbp is not known`);
     bpRegister = PREVIOUS_SP;
     bpOffset = bp.offset - base;

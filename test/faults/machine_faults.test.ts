@@ -119,6 +119,14 @@ describe("faults under the guest", () => {
     expect({ outcome: injection.outcome, console: injection.console }).toMatchObject({ outcome });
   });
 
+  it("is a hang after so many exceptions: without PE every instruction faults", async () => {
+    machine.restore(start);
+    const fault = faults.flipRegister({ name: "cr0", bit: 0, when: { place: "vfs_write" } });
+    const { outcome, truth } = await machine.inject(fault, { exceptions: 5000 });
+    expect({ outcome, ending: truth.ending }).toEqual({ outcome: "hang", ending: "exceptions" });
+    expect(truth.exceptions).toHaveLength(16);
+  });
+
   it("fails an allocation through the guest's failslab", async () => {
     const { console: lines, outcome } = await inject(faults.failAllocation({ of: "failslab" }));
     expect(lines.join("\n")).toContain("name failslab, interval 1, probability 100, space 0, times 1");

@@ -51,7 +51,14 @@ static inline u8 inb(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) :
 static inline void outw(u16 port, u16 v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }
 static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port)); }
 static inline u32 inl(u16 port) { u32 v; __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline unsigned long local_save_flags(void) { unsigned long f; __asm__ volatile("pushfq; popq %0" : "=r"(f)); return f; }
+/* Only where the frame stands already: the compiler does not tell the unwinder of this push (Linux: ASM_CALL_CONSTRAINT). */
+static inline unsigned long local_save_flags(void)
+{
+	unsigned long f;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(f) : "r"(__builtin_frame_address(0)));
+	return f;
+}
 static inline void local_irq_disable(void) { __asm__ volatile("cli" : : : "memory"); }
 static inline void local_irq_enable(void) { __asm__ volatile("sti" : : : "memory"); }
 static inline unsigned long local_irq_save(void) { unsigned long f = local_save_flags(); local_irq_disable(); return f; }
