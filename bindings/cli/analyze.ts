@@ -6,10 +6,10 @@ import { Command } from "commander";
 import { CrashlabError } from "../error.ts";
 import { SymbolTable } from "../symbols/index.ts";
 import { type Context, commands, runCommand } from "../vmcore/commands/index.ts";
-import { Vmcore } from "../vmcore/program.ts";
+import { type Program, Vmcore } from "../vmcore/program.ts";
 import { readSymbols } from "../vmcore/vmlinux.ts";
 import { examples, readInput, toJson } from "./files.ts";
-import { readModules } from "./lines.ts";
+import { ModuleFolder } from "./modules.ts";
 
 /** Version of the JSON that analyze prints; a new field is minor, a changed one major. */
 const ANALYZE_SCHEMA = "1.0";
@@ -81,12 +81,18 @@ async function openContext(
   return {
     ...{ program, vmlinux: basename(vmlinux), vmcore: basename(vmcore) },
     task: await program.crashedTask().catch(() => undefined),
-    modules: modules === undefined ? new Map() : await readModules(modules),
+    modules: modules === undefined ? new Map() : await readModules(program, modules),
     lines() {
       lines ??= readInput(vmlinux).then((bytes) => SymbolTable.fromElf(bytes));
       return lines;
     },
   };
+}
+
+/** Files of the modules that the dump has. */
+async function readModules(program: Program, folder: string): Promise<Map<string, SymbolTable>> {
+  const names = (await program.modules()).map(({ name }) => [name, new Set<string>()] as const);
+  return (await ModuleFolder.open(folder)).read(new Map(names));
 }
 
 /** All commands; one that fails does not keep the others from running, but the first failure is the exit status's. */

@@ -1,12 +1,8 @@
-/** `crashlab faddr2line`, `addr2line` and `decode`: source lines, without a machine. */
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { text } from "node:stream/consumers";
+/** `crashlab faddr2line` and `addr2line`: source lines, without a machine. */
 import { Command } from "commander";
 import { CrashlabError } from "../error.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
 import {
-  decodeStacktrace,
   type FunctionPlaces,
   findFunctionPlaces,
   formatFrames,
@@ -95,37 +91,4 @@ function parseAddress(text: string): bigint {
     );
   }
   return BigInt(text.toLowerCase().startsWith("0x") ? text : `0x${text}`);
-}
-
-export function decodeCommand(): Command {
-  return new Command("decode")
-    .description("a kernel log with source lines, as Linux's scripts/decode_stacktrace.sh makes it")
-    .argument("[log]", "file to read; standard input by default")
-    .requiredOption("--vmlinux <file>", "the kernel that wrote the log, with debug information")
-    .option("--modules <folder>", "folder with the .ko files of that kernel")
-    .addHelpText("after", examples("dmesg | crashlab decode --vmlinux vmlinux --modules /lib/modules/5.15.0"))
-    .action(async (path: string | undefined, options: { vmlinux: string; modules?: string }) => {
-      const kernel = {
-        vmlinux: SymbolTable.fromElf(await readInput(options.vmlinux)),
-        modules: options.modules === undefined ? new Map() : await readModules(options.modules),
-      };
-      const log =
-        path === undefined ? await text(process.stdin) : new TextDecoder().decode(await readInput(path));
-      process.stdout.write(decodeStacktrace(log, kernel));
-    });
-}
-
-/** The .ko files of a folder by module name, in which - is written _. */
-export async function readModules(folder: string): Promise<Map<string, SymbolTable>> {
-  const names = await readdir(folder).catch((cause: unknown) => {
-    throw new CrashlabError("bad-option", `expected a folder of modules, found ${folder}: ${cause}`, {
-      cause,
-    });
-  });
-  const modules = new Map<string, SymbolTable>();
-  for (const name of names.filter((each) => each.endsWith(".ko")).sort()) {
-    const module = name.slice(0, -".ko".length).replaceAll("-", "_");
-    modules.set(module, SymbolTable.fromElf(await readInput(join(folder, name))));
-  }
-  return modules;
 }

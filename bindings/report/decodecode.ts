@@ -67,9 +67,16 @@ function alignedTo(bytes: Uint8Array, at: number, disassemble: Disassemble): Dis
   return disassemble(bytes, 0n);
 }
 
+/** Bytes of a line; those of a longer instruction go on in the next, as objdump has it. */
+const WIDTH = 7;
+
 function format({ address, bytes, text }: DisassembledLine, trapped: boolean): string {
-  const hex = Array.from(bytes, (byte) => `${byte.toString(16).padStart(2, "0")} `).join("");
-  const mark = trapped ? "*" : "";
-  const line = `${address.toString(16).padStart(4)}:${mark}\t${hex.padEnd(21)}\t${text}`;
-  return trapped ? `${line}\t\t<-- trapping instruction` : line;
+  const hex = (from: number): string =>
+    Array.from(bytes.subarray(from, from + WIDTH), (byte) => `${byte.toString(16).padStart(2, "0")} `).join(
+      "",
+    );
+  const place = (offset: number): string => (address + BigInt(offset)).toString(16).padStart(4);
+  const line = `${place(0)}:${trapped ? "*" : ""}\t${hex(0).padEnd(WIDTH * 3)}\t${text}`;
+  const rest = bytes.length > WIDTH ? `\n${place(WIDTH)}:\t${hex(WIDTH).trimEnd()}` : "";
+  return `${line}${trapped ? "\t\t<-- trapping instruction" : ""}${rest}`;
 }

@@ -14,14 +14,14 @@ export type CodeMode = 64 | 32 | 16;
 export interface DisassembledLine {
   readonly address: bigint;
   readonly bytes: Uint8Array;
-  /** The instruction, e.g. `movq   $0x1,0x8(%rax)`; `(bad)` when the bytes are none. */
+  /** The instruction, e.g. `movq   $0x1,0x8(%rax)`; `(bad)` when the bytes are none, `.byte 0xe8` when they end in it. */
   readonly text: string;
   /** Where a direct branch or call goes, or what a RIP-relative operand names. */
   readonly target?: bigint;
   readonly valid: boolean;
 }
 
-/** Every instruction in the bytes, the first at `address`. Bytes that are no instruction are one `(bad)` each. */
+/** Every instruction in the bytes, the first at `address`. Bytes that are no instruction have a line each. */
 export type Disassemble = (bytes: Uint8Array, address: bigint, mode?: CodeMode) => DisassembledLine[];
 
 /** What is needed of iced-x86. */
@@ -29,7 +29,10 @@ export type IcedModule = Pick<typeof Iced, "Decoder" | "Formatter">;
 
 /** Values of iced-x86's enums FormatterSyntax and DecoderOptions. */
 const GAS_SYNTAX = 0;
-const NO_OPTIONS = 0;
+/** Of DecoderOptions: LOCK before an instruction that does not take it is named, as binutils does. */
+const NO_INVALID_CHECK = 1;
+/** The longest instruction, in bytes (SDM 2A 2.3.11). */
+const LONGEST = 15;
 
 /**
  * The disassembler, ready to be called.
@@ -61,7 +64,7 @@ function disassemble(
 ): DisassembledLine[] {
   if (bytes.length === 0) return [];
   const formatter = gnuFormatter(iced);
-  const decoder = new iced.Decoder(mode, bytes, NO_OPTIONS);
+  const decoder = new iced.Decoder(mode, bytes, NO_INVALID_CHECK);
   const lines: DisassembledLine[] = [];
   try {
     decoder.ip = BigInt.asUintN(64, address);
@@ -74,7 +77,15 @@ function disassemble(
       const target = valid ? targetOf(instruction) : undefined;
       const own = bytes.slice(at, at + length);
       const relative = instruction.isIpRelMemoryOperand ? target : undefined;
-      const text = valid ? gnuText(formatter.format(instruction), own, relative, mode) : "(bad)";
+      const plain = valid ? formatter.format(instruction) : "";
+      const text = valid
+        ? withPrefix(
+            idlePrefix(iced, formatter, plain, own, decoder.ip, mode),
+            gnuText(plain, own, relative, mode),
+          )
+        : isCutShort(iced, bytes.subarray(at), mode)
+          ? (prefixName(own[0] ?? 0, mode) ?? `.byte 0x${(own[0] ?? 0).toString(16)}`)
+          : "(bad)";
       lines.push({
         address: BigInt.asUintN(64, address + BigInt(at)),
         bytes: own,
@@ -90,6 +101,82 @@ function disassemble(
     formatter.free();
   }
   return lines;
+}
+
+/** Whether bytes that are no instruction are the beginning of one. */
+function isCutShort(iced: IcedModule, bytes: Uint8Array, mode: CodeMode): boolean {
+  if (bytes.length >= LONGEST) return false;
+  const longer = new Uint8Array(LONGEST);
+  longer.set(bytes);
+  const decoder = new iced.Decoder(mode, longer, NO_INVALID_CHECK);
+  try {
+    const instruction = decoder.decode();
+    const cut = !instruction.isInvalid && instruction.length > bytes.length;
+    instruction.free();
+    return cut;
+  } finally {
+    decoder.free();
+  }
+}
+
+/** Prefixes as binutils names them where they have no instruction, or no work to do in it. */
+const PREFIX_NAMES: ReadonlyMap<number, string> = new Map([
+  ...([
+    [0x26, "es"],
+    [0x2e, "cs"],
+    [0x36, "ss"],
+    [0x3e, "ds"],
+    [0x64, "fs"],
+    [0x65, "gs"],
+  ] as const),
+  ...([
+    [0x66, "data16"],
+    [0x67, "addr32"],
+    [0xf0, "lock"],
+    [0xf2, "repnz"],
+    [0xf3, "repz"],
+  ] as const),
+]);
+
+function prefixName(byte: number, mode: CodeMode): string | undefined {
+  if (mode !== 64 || (byte & 0xf0) !== 0x40) return PREFIX_NAMES.get(byte);
+  const bits = [..."WRXB"].filter((_, index) => (byte & (8 >> index)) !== 0).join("");
+  return bits === "" ? "rex" : `rex.${bits}`;
+}
+
+/** `rex.W` before an instruction for which a bit of it says nothing: it reads the same without. */
+function idlePrefix(
+  iced: IcedModule,
+  formatter: Iced.Formatter,
+  text: string,
+  bytes: Uint8Array,
+  next: bigint,
+  mode: CodeMode,
+): string {
+  const at = mode === 64 ? bytes.findIndex((byte) => !LEGACY_PREFIXES.has(byte)) : -1;
+  const rex = bytes[at] ?? 0;
+  if ((rex & 0xf0) !== 0x40) return "";
+  const bits = [8, 4, 2, 1].filter((bit) => (rex & bit) !== 0);
+  const others =
+    bits.length > 0
+      ? bits.map((bit) => bytes.with(at, rex & ~bit))
+      : [Uint8Array.from([...bytes.subarray(0, at), ...bytes.subarray(at + 1)])];
+  const idle = others.some((other) => {
+    const decoder = new iced.Decoder(mode, other, NO_INVALID_CHECK);
+    decoder.ip = BigInt.asUintN(64, next - BigInt(other.length));
+    const instruction = decoder.decode();
+    const same =
+      !instruction.isInvalid && instruction.length === other.length && formatter.format(instruction) === text;
+    instruction.free();
+    decoder.free();
+    return same;
+  });
+  return idle ? (prefixName(rex, mode) ?? "") : "";
+}
+
+/** Behind a prefix there is one blank, not a column. */
+function withPrefix(prefix: string, text: string): string {
+  return prefix === "" ? text : `${prefix} ${text.replace(/ +/, " ")}`;
 }
 
 /** Mnemonics take six columns and a blank. */
@@ -123,8 +210,13 @@ const SPELLINGS: readonly (readonly [RegExp, string])[] = [
   [/\((%\w+),\)/g, "($1)"],
   // `callq  *(%rdi)`, `pushq  0x98(%r14)`: in long mode there is no other size
   [/^((?:notrack |bnd )?)(call|jmp|push|pop)q( *)(?= )/, "$1$2 $3"],
-  // `iret`: the plain form has no suffix
-  [/^iretl$/, "iret"],
+  // `iret`, `lret   $0x8948`, `lcall  *0x5d(%rbx)`: the plain form has no suffix
+  [/^(iret|lret)l$/, "$1"],
+  [/^(lret|lcall|ljmp)l( +)/, "$1$2 "],
+  // C0 /6 and its like are SHL too
+  [/^sal([bwlq]? +)/, "shl$1"],
+  // `fsubp  %st,%st(1)`: operands are named
+  [/^(f(?:add|mul|sub|subr|div|divr)p)$/, "$1 %st,%st(1)"],
   // `out    %al,%dx`, `in     %dx,%al`
   [/^(out\w* +.*),%dx$/, "$1,(%dx)"],
   [/^(in +)%dx,/, "$1(%dx),"],

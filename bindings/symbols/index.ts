@@ -2,8 +2,11 @@
 
 export { BtfTypes } from "./btf.ts";
 export {
+  type BuildIds,
+  type DecodeOptions,
   decodePlace,
   decodeStacktrace,
+  findBuildIds,
   type KernelSymbols,
   type NamedPlace,
   type PlaceKind,

@@ -3,6 +3,7 @@
  * faddr2line and decode_stacktrace.sh answer.
  */
 import { BtfTypes } from "./btf.ts";
+import { buildIdOf } from "./build_id.ts";
 import { DebugInfo } from "./debug_info.ts";
 import { At } from "./dwarf.ts";
 import { DwarfTypes } from "./dwarf_types.ts";
@@ -28,6 +29,8 @@ const EMPTY = new Uint8Array(0);
 /** Symbols, source lines and types of a kernel or module, from its ELF file. */
 export class SymbolTable {
   readonly elf: ElfFile;
+  /** The id that its linker gave it, hexadecimal. */
+  readonly buildId: string | undefined;
   /** Functions by address. */
   readonly #functions: readonly { readonly address: bigint; readonly symbol: ElfSymbol }[];
   readonly #byName = new Map<string, ElfSymbol[]>();
@@ -39,6 +42,7 @@ export class SymbolTable {
 
   private constructor(elf: ElfFile) {
     this.elf = elf;
+    this.buildId = buildIdOf(elf);
     for (const symbol of elf.symbols) {
       if (symbol.name === "" || symbol.section === 0) continue;
       const same = this.#byName.get(symbol.name);

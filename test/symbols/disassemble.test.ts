@@ -6,6 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Disassemble, loadDisassembler } from "../../bindings/symbols/disassemble.ts";
+import { randomNumbers } from "./places.ts";
 
 const BASE = 0xffffffff81000000n;
 let disassemble: Disassemble;
@@ -59,9 +60,27 @@ test.each([
   ["ff 27", "jmp    *(%rdi)"],
   ["0f 0b", "ud2"],
   ["06", "(bad)"],
+  ["49 53", "rex.WB push %r11"],
+  ["e8", ".byte 0xe8"],
+  ["f0 48", "lock"],
 ])("%s is %s", (hex, text) => {
-  expect(disassemble(code(hex), BASE).map((line) => line.text)).toEqual([text]);
+  expect(disassemble(code(hex), BASE)[0]?.text).toBe(text);
   expect(objdump(code(hex)).get(BASE)).toBe(text);
+});
+
+test("code that ends anywhere ends as in objdump", () => {
+  const kernel = readFileSync(new URL("../../build/guest/vmlinux", import.meta.url));
+  const bytes = new Uint8Array(kernel.subarray(0x1000, 0x1000 + 40_000));
+  const starts = disassemble(bytes, BASE).map(({ address }) => Number(address - BASE));
+  for (const index of randomNumbers(5, starts.length - 100, 60)) {
+    const at = starts[index] ?? 0;
+    const part = bytes.slice(at, at + 20 + (index % 40));
+    // Behind the beginning of the instruction that is cut, its other bytes are no code.
+    const ours = disassemble(part, BASE);
+    const cut = ours.findIndex(({ valid }) => !valid);
+    const shown = ours.slice(0, cut + 1 || ours.length).map(({ address, text }) => [address, text]);
+    expect([...objdump(part)].slice(0, shown.length)).toEqual(shown);
+  }
 });
 
 test("a direct call tells where it goes", () => {
