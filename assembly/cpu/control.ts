@@ -47,7 +47,9 @@ export function setCr0(value: u64): void {
     if (usesPdptes(next, s.cr4()) && !arePdptesValid(load<u64>(CR3))) return raiseGp0();
   }
   if ((next & s.CR0_PG) != 0 && (old & s.CR0_PG) == 0 && (s.efer() & s.EFER_LME) != 0) {
-    if ((s.cr4() & s.CR4_PAE) == 0 || (s.attributes(s.CS) & ATTR_L) != 0) return raiseGp0();
+    // Nor with a task-state segment of 16 bits, busy or not (SDM 3A 10.8.5.1).
+    const is16BitTask = (s.attributes(s.TR) & 0x1d) == 1;
+    if ((s.cr4() & s.CR4_PAE) == 0 || (s.attributes(s.CS) & ATTR_L) != 0 || is16BitTask) return raiseGp0();
     store<u64>(EFER, s.efer() | s.EFER_LMA);
   }
   if ((next & s.CR0_PG) == 0 && (old & s.CR0_PG) != 0) {

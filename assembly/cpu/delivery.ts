@@ -14,7 +14,6 @@ import {
   IDT_BASE,
   IDT_LIMIT,
   INHIBIT,
-  NMI_BLOCKED,
   PENDING,
   PENDING_CR2,
   PENDING_ERROR,
@@ -51,6 +50,7 @@ import {
   descriptorLimit,
   installCs,
   installNullSs,
+  isBothWide,
   loadFromDescriptor,
   markAccessed,
   readDescriptor,
@@ -318,7 +318,7 @@ export function interruptReturn(size: u32): void {
   const long = is64();
   const flagsNow = rflags();
   if ((flagsNow & FLAG_NT) != 0) return raise(GP, 0);
-  const mask: u64 = long ? u64.MAX_VALUE : (attributes(SS) & ATTR_D) != 0 ? 0xffffffff : 0xffff;
+  const mask: u64 = long ? u64.MAX_VALUE : isWideStack() ? 0xffffffff : 0xffff;
   const sp = gpr(RSP);
   const ip = popWord(sp, mask, size, 0);
   const cs = <u32>popWord(sp, mask, size, 1) & 0xffff;
@@ -343,6 +343,7 @@ export function interruptReturn(size: u32): void {
   const dpl = descriptorDpl();
   if ((attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE)) return raise(GP, cs & 0xfffc);
   if ((attr & ATTR_CONFORMING) != 0 ? dpl > rpl : dpl != rpl) return raise(GP, cs & 0xfffc);
+  if (isBothWide()) return raise(GP, cs & 0xfffc);
   if ((attr & ATTR_P) == 0) return raise(NP, cs & 0xfffc);
   const to64 = inLongMode() && (attr & ATTR_L) != 0;
   const isInLimit = to64 ? isCanonical(ip) : ip <= descriptorLimit();
@@ -377,12 +378,14 @@ export function interruptReturn(size: u32): void {
   }
   store<u64>(RIP, to64 ? ip : ip & 0xffffffff);
   if (long || outer)
-    setGpr(RSP, to64 || (attributes(SS) & ATTR_D) != 0 ? newSp : (gpr(RSP) & ~0xffff) | (newSp & 0xffff));
+    setGpr(RSP, to64 ? newSp : isWideStack() ? newSp & 0xffffffff : (gpr(RSP) & ~0xffff) | (newSp & 0xffff));
   else setGpr(RSP, mask == 0xffff ? (sp & ~mask) | ((sp + 3 * size) & mask) : (sp + 3 * size) & mask);
   if (outer) dropUnreachable(rpl);
-  store<u32>(NMI_BLOCKED, 0);
 }
 
+function isWideStack(): bool {
+  return (attributes(SS) & ATTR_D) != 0;
+}
 function installNullSsSelector(ss: u32, rpl: u32): void {
   setSegment(SS, ss, 0x93 | (rpl << 5), 0, 0);
 }
@@ -421,5 +424,4 @@ function interruptReturnReal(size: u32): void {
   setRflags((rflags() & keep) | (flags & ~keep & 0x257fd5));
   setSegment(CS, cs, 0x9b, (<u64>cs) << 4, segmentLimit(CS));
   store<u64>(RIP, ip);
-  store<u32>(NMI_BLOCKED, 0);
 }

@@ -66,7 +66,9 @@ import {
   FLAG_VM,
   FLAG_ZF,
   gpr,
+  inVm86,
   is64,
+  isProtected,
   RAX,
   RBP,
   RBX,
@@ -299,7 +301,9 @@ export function cold<T>(r: u32): void {
       stringOperation<T>(r);
       return;
     case id.BMI:
-      bitInstruction<T>(r);
+      // 16-bit code has VEX in protected mode only (SDM 2A 2.3.1).
+      if (isProtected() && !inVm86()) bitInstruction<T>(r);
+      else raiseUd();
       return;
     case id.ADX:
       addWithOneFlag<T>(r);

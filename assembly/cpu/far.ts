@@ -32,6 +32,7 @@ import {
   descriptorLimit,
   installCs,
   installNullSs,
+  isBothWide,
   loadFromDescriptor,
   markAccessed,
   readDescriptor,
@@ -105,8 +106,8 @@ function isReachable(target: u32, checkRpl: bool): bool {
     (attr & ATTR_CONFORMING) != 0
       ? dpl <= privilege
       : dpl == privilege && (!checkRpl || (target & 3) <= privilege);
-  const isBoth = s.inLongMode() && (attr & (ATTR_L | ATTR_D)) == (ATTR_L | ATTR_D);
-  if ((attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) || !allowed || isBoth) raise(GP, target & 0xfffc);
+  if ((attr & (ATTR_S | ATTR_CODE)) != (ATTR_S | ATTR_CODE) || !allowed || isBothWide())
+    raise(GP, target & 0xfffc);
   else if ((attr & ATTR_P) == 0) raise(NP, target & 0xfffc);
   return !faulted();
 }
@@ -236,8 +237,8 @@ export function farReturn(size: u32, release: u32): void {
   const attr = descriptorAttributes();
   const dpl = descriptorDpl();
   const isCode = (attr & (ATTR_S | ATTR_CODE)) == (ATTR_S | ATTR_CODE);
-  if (rpl < privilege || !isCode || ((attr & ATTR_CONFORMING) != 0 ? dpl > rpl : dpl != rpl))
-    return raise(GP, cs & 0xfffc);
+  const isAllowed = (attr & ATTR_CONFORMING) != 0 ? dpl <= rpl : dpl == rpl;
+  if (rpl < privilege || !isCode || !isAllowed || isBothWide()) return raise(GP, cs & 0xfffc);
   if ((attr & ATTR_P) == 0) return raise(NP, cs & 0xfffc);
   const isGood = isInLimit(ip);
   if (rpl == privilege) {

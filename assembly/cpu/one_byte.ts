@@ -78,9 +78,17 @@ export function oneByte(op: u32, mode: u32): void {
     case 0x60:
     case 0x61:
       return mode == 64 ? set(id.UNDEFINED, 0) : set(op == 0x60 ? id.PUSHA : id.POPA, 0);
-    case 0x63:
-      if (mode != 64) return set(id.UNDEFINED, 0);
+    case 0x62:
+      // In 64-bit mode, and with a register, it is EVEX, which is not offered.
+      if (mode == 64) return set(id.UNDEFINED, 0);
       needModrm();
+      return set((bits & BIT_MEM) != 0 ? id.BOUND : id.UNDEFINED, 0);
+    case 0x63:
+      needModrm();
+      if (mode != 64) {
+        setSize(2);
+        return set(id.ARPL, 0);
+      }
       return set(id.MOVX, opsize == 2 ? 0x82 : 0x84);
     case 0x68:
       setImm(immz());
@@ -220,7 +228,7 @@ export function oneByte(op: u32, mode: u32): void {
     case 0xc5:
       if (mode == 64) return vex(op, mode);
       // Outside 64-bit mode a ModRM byte of register form, which LES and LDS do not have, makes it VEX.
-      if (mode == 32 && peek8() >= 0xc0) return vex(op, mode);
+      if (peek8() >= 0xc0) return vex(op, mode);
       needModrm();
       return set((bits & BIT_MEM) != 0 ? id.LOAD_FAR : id.UNDEFINED, op == 0xc4 ? ES : DS);
     case 0xc6:

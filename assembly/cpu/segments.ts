@@ -5,6 +5,7 @@ import { faulted, GP, NP, raise, SSF } from "./exceptions";
 import {
   attributes,
   CS,
+  inLongMode,
   inVm86,
   is64,
   isProtected,
@@ -52,6 +53,10 @@ export function readDescriptor(selector: u32, vector: u32, wide: bool): bool {
 }
 export function descriptorAttributes(): u32 {
   return (<u32>(descriptor >> 40) & 0xff) | (<u32>(descriptor >> 40) & 0xf000);
+}
+/** L and D together mean nothing in IA-32e mode: such code cannot be entered (SDM 3A 5.2.1). */
+export function isBothWide(): bool {
+  return inLongMode() && (descriptorAttributes() & (ATTR_L | ATTR_D)) == (ATTR_L | ATTR_D);
 }
 export function descriptorDpl(): u32 {
   return <u32>(descriptor >> 45) & 3;

@@ -1,6 +1,17 @@
 /** Instructions of the operating system and what else is rare: interrupts, segment loads, MSRs, far transfers. */
 
-import { ACTIVITY, CPL, CR0, FLAGS, INHIBIT, KERNEL_GS_BASE, NMI_PENDING, TIME, TSC_AUX } from "../layout";
+import {
+  ACTIVITY,
+  CPL,
+  CR0,
+  FLAGS,
+  INHIBIT,
+  KERNEL_GS_BASE,
+  NMI_BLOCKED,
+  NMI_PENDING,
+  TIME,
+  TSC_AUX,
+} from "../layout";
 import { attendFlags, attention } from "../machine/attention";
 import { tsc } from "../machine/clock";
 import { yieldTurn } from "../machine/cpus";
@@ -11,7 +22,7 @@ import { invalidateContext, moveControl, moveDebug } from "./control";
 import { cpuid } from "./cpuid";
 import { cancelStep } from "./debug";
 import { deliver, EXTERNAL, interruptReturn, SOFTWARE } from "./delivery";
-import { DB, faulted, privileged, raiseGp0, raiseUd } from "./exceptions";
+import { BR, DB, faulted, privileged, raise, raiseGp0, raiseUd } from "./exceptions";
 import { dropped, jump, push, top } from "./execute";
 import { farCall, farJump, farReturn } from "./far";
 import { condition, isBelow, isEqual, materialize, rflags, setStatus } from "./flags";
@@ -36,7 +47,7 @@ import {
 import { loadSegment } from "./segments";
 import * as s from "./state";
 import { sysenter, sysexit, systemCall, systemReturn } from "./syscall";
-import { group6, group7, loadAccessRights, storeSelector } from "./tables";
+import { adjustPrivilege, group6, group7, loadAccessRights, storeSelector } from "./tables";
 
 /** Executes a record of the system families; false when the id is none of theirs. */
 export function system(r: u32): bool {
@@ -85,6 +96,12 @@ export function system(r: u32): bool {
     case id.INTO:
       if (condition(0)) softwareInterrupt(r, 4);
       return true;
+    case id.BOUND:
+      checkBounds(r, size);
+      return true;
+    case id.ARPL:
+      adjustPrivilege(r);
+      return true;
     case id.INT1:
       // ICEBP: a #DB trap that needs no privilege and leaves DR6 alone (SDM 3B 17.2.6).
       deliver(DB, 0, EXTERNAL);
@@ -92,11 +109,11 @@ export function system(r: u32): bool {
       attention();
       return true;
     case id.IRET:
+      // Also one that faults lets NMIs in again (SDM 3C 28.2.3).
+      store<u32>(NMI_BLOCKED, 0);
       interruptReturn(size);
-      if (!faulted()) {
-        attendFlags();
-        if (load<u32>(NMI_PENDING) != 0) attention();
-      }
+      if (!faulted()) attendFlags();
+      if (load<u32>(NMI_PENDING) != 0) attention();
       return true;
     case id.SYSCALL:
       systemCall();
@@ -288,6 +305,18 @@ function softwareInterrupt(r: u32, vector: u32): bool {
   cancelStep();
   attention();
   return true;
+}
+
+/** BOUND: #BR when a signed index is not between the two bounds in memory, both included (SDM 2A). */
+function checkBounds(r: u32, size: u32): void {
+  const at = effectiveAddress(r);
+  const low = size == 4 ? <i64>read<i32>(at) : <i64>read<i16>(at);
+  if (faulted()) return;
+  const high = size == 4 ? <i64>read<i32>(at + size) : <i64>read<i16>(at + size);
+  if (faulted()) return;
+  const value = s.gpr(recReg(r));
+  const index = size == 4 ? <i64>(<i32>value) : <i64>(<i16>value);
+  if (index < low || index > high) raise(BR, 0);
 }
 
 function moveSegment(r: u32, size: u32): void {

@@ -6,7 +6,7 @@ import { effectiveAddress } from "./address";
 import { setCr0 } from "./control";
 import { faulted, GP, NP, PF, privileged, raise, raiseGp0, raiseUd } from "./exceptions";
 import { setStatus } from "./flags";
-import { getRm, setReg, setRm } from "./operands";
+import { getReg, getRm, getRmForWrite, setReg, setRm } from "./operands";
 import { recIsMem, recOpcode, recOperandSize, recOperation } from "./record";
 import {
   ATTR_CODE,
@@ -89,6 +89,17 @@ function verify(selector: u32, forWrite: bool): void {
   }
   if (!forgetSelectorFault()) return;
   setStatus(s.FLAG_ZF, ok ? s.FLAG_ZF : 0);
+}
+
+/** ARPL: raises the RPL of a selector to that of its caller's (SDM 2A). */
+export function adjustPrivilege(r: u32): void {
+  if (!s.isProtected() || s.inVm86()) return raiseUd();
+  const selector = getRmForWrite<u16>(r);
+  if (faulted()) return;
+  const rpl = getReg<u16>(r) & 3;
+  const isRaised = (selector & 3) < rpl;
+  if (isRaised) setRm<u16>(r, (selector & ~3) | rpl);
+  setStatus(s.FLAG_ZF, isRaised ? s.FLAG_ZF : 0);
 }
 
 export function loadAccessRights(r: u32, size: u32): void {

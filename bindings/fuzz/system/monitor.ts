@@ -121,9 +121,10 @@ function nextCase(code: Assembler): void {
   code.emit(0x48, 0xb8, ...u64(0xcdcdcdcdcdcdcdcdn));
   for (const [address, length] of [
     [at.USER_STACK, at.DATA + at.DATA_PAGES * 0x1000 - at.USER_STACK],
-    [at.LARGE + at.LARGE_PAGE * 0x1000, 0x1000],
+    [at.LARGE + at.LARGE_PAGE * 0x1000, 0x2000],
   ] as const)
     code.emit(...absolute([0x48, 0x8d], RDI, address), 0xb9, ...u32(length / 8), 0xf3, 0x48, 0xab);
+  code.emit(...absolute([0x0f, 0x10], 0, at.DATA)); // movups xmm0, [DATA]: END too
   code.emit(0x31, 0xc0, 0x0f, 0x22, 0xd0); // cr2
   code.emit(...absolute([0x48, 0x8b], RSI, at.CURRENT));
   // The case's changes.

@@ -18,6 +18,8 @@ export const TSS = 0x111400;
 /** 68h bytes, then a bitmap of ports 0 to FFh and its end. */
 export const TSS_LIMIT = 0x88;
 export const CODE = 0x112000;
+/** Where frames and far pointers of a case lie: the end of the code page. */
+export const FRAME = 0x112d00;
 export const TABLES = 0x113000;
 export const LIVE_SIZE = 0xb000;
 export const TEMPLATE = 0x120000;
@@ -31,7 +33,7 @@ export const USER_STACK = 0x140000;
 /** Pages for cases to read, write and execute: all of it END. */
 export const DATA = 0x142000;
 export const DATA_PAGES = 4;
-/** The same for large pages: two megabytes of which the page LARGE_PAGE is used. */
+/** The same for large pages: two megabytes of which the page LARGE_PAGE is used, and the beginning of the next. */
 export const LARGE = 0x400000;
 export const LARGE_PAGE = 3;
 

@@ -12,11 +12,10 @@ import {
   someSelector,
 } from "./descriptors.ts";
 import { field } from "./monitor.ts";
+import { hex } from "./pages.ts";
 import * as at from "./places.ts";
 
 const { selectors } = at;
-/** Where frames and far pointers of a case lie: the end of the code page. */
-const FRAME = 0xd00;
 const FLAG_BITS = [
   0x1n,
   0x4n,
@@ -69,7 +68,7 @@ export function interruptCase(random: Random): Case {
   one.set(field.ldtr, BigInt(random.oneIn(2) ? selectors.ldt : 0));
   if (random.oneIn(3)) one.patch(at.LDT + random.below(8) * 8, randomDescriptor(random));
   one.code(...bytes);
-  one.name = `interrupt ${vector} ring ${ring}${code === undefined ? "" : " compatibility"}`;
+  one.name = `interrupt ${vector} ${hex(bytes)} ring ${ring}${code === undefined ? "" : " compatibility"}`;
   return one.finish();
 }
 
@@ -87,7 +86,7 @@ export function returnCase(random: Random): Case {
       ? selectors.userData | 3
       : random.pick([selectors.data, 0])
     : someSelector(one, random);
-  const rsp = isWide(target) && random.oneIn(12) ? random.interesting() : BigInt(at.USER_STACK_AT + 0x600);
+  const rsp = random.oneIn(12) ? random.interesting() : BigInt(at.USER_STACK_AT + 0x600);
   const frame = [
     landing(random, isUser, isWide(target)),
     BigInt(target),
@@ -96,8 +95,8 @@ export function returnCase(random: Random): Case {
     BigInt(stack),
   ];
   const bytes = frame.flatMap((value) => u64(value).slice(0, size));
-  one.bytes(at.CODE + FRAME, bytes);
-  one.set(field.rsp, BigInt((ring === 3 ? at.USER_CODE : at.SYSTEM_CODE) + FRAME));
+  one.bytes(at.FRAME, bytes);
+  one.set(field.rsp, BigInt((ring === 3 ? at.USER_CODE : at.SYSTEM_CODE) + at.FRAME - at.CODE));
   one.flip(field.rflags, randomFlags(random, false) & ~(random.oneIn(10) ? 2n : 0x4002n));
   one.set(field.ldtr, BigInt(random.oneIn(2) ? selectors.ldt : 0));
   const segments = [0, 1, 2, 3].map(() =>
@@ -156,14 +155,14 @@ export function farCase(random: Random): Case {
       BigInt(random.oneIn(3) ? someSelector(one, random) : selectors.userData | rpl),
     ];
     one.bytes(
-      at.CODE + FRAME,
+      at.FRAME,
       [...back, ...outer].flatMap((value) => u64(value).slice(0, size)),
     );
-    one.set(field.rsp, BigInt(page + FRAME));
+    one.set(field.rsp, BigInt(page + at.FRAME - at.CODE));
     one.code(...prefix, ...(release === 0 ? [0xcb] : [0xca, release, 0]));
   } else {
-    one.bytes(at.CODE + FRAME, pointer);
-    const address = page + FRAME;
+    one.bytes(at.FRAME, pointer);
+    const address = page + at.FRAME - at.CODE;
     // ff /3 and ff /5 with an absolute address: SIB form in 64-bit code.
     const operand = from32 ? [0x1d, ...u32(address)] : [0x1c, 0x25, ...u32(address)];
     operand[0] = (operand[0] ?? 0) | (kind === 1 ? 0x10 : 0);
