@@ -1,6 +1,7 @@
 /** Where QEMU differs in translation and in accesses. SDM 3A chapter 4. */
-import { field } from "./monitor.ts";
+
 import { differOnlyIn, isVector, type Known, RF, raises } from "./known.ts";
+import { field } from "./monitor.ts";
 
 /** Instructions of the page cases that read and write their operand: AND, LOCK OR, XCHG, LOCK CMPXCHG, BTS. */
 const UPDATES = / (482107|f0480907|488707|f0480fb117|0fab0f)/;

@@ -1,6 +1,7 @@
 /** Where QEMU differs in segment loads, control registers, debug registers and MSRs. SDM 3A 2.5, 3B 17.2, SDM 2, 4. */
-import { descriptorOf, differOnlyIn, isCanonical, type Known, raises, register, typeOf } from "./known.ts";
+
 import type { Case } from "./case.ts";
+import { descriptorOf, differOnlyIn, isCanonical, type Known, raises, register, typeOf } from "./known.ts";
 import type { Record } from "./record.ts";
 
 /** A write of a control register or the like, of these bytes, that the core refuses. */
