@@ -340,7 +340,7 @@ describe("what the commands print", () => {
     const { status, stdout } = await crashlab("decodecode", LINUX_OOPS);
     expect(status).toBe(0);
     expect(stdout).toMatch(
-      /^ {2}2a:\*\t48 c7 40 08 34 12 00 00 \tmovq {3}\$0x1234,0x8\(%rax\)\t\t<-- trapping/m,
+      /^ {2}2a:\*\t48 c7 40 08 34 12 00 \tmovq {3}\$0x1234,0x8\(%rax\)\t\t<-- trapping/m,
     );
     const json = await crashlab("decodecode", "--json", LINUX_OOPS);
     expect(JSON.parse(json.stdout).codes[0].instructions[0].text).toBe("movq   $0x1234,0x8(%rax)");

@@ -66,7 +66,7 @@ const EXAMPLES: { readonly [name: string]: readonly (string | RegExp)[] } = {
     "BUG: unable to handle kernel paging request in lab_unmapped_read\nMEMORY_SAFETY_BUG lab_unmapped_read",
     /confidence 0\.\d+:\n {2}expected register values in the report, found none/,
     "same bug: true; differs: rip.offset",
-    /5:\*\t48 a1 68 45 23 01 00 c9 ff ff \tmovabs 0xffffc90001234568,%rax\t\t<-- trapping instruction/,
+    /5:\*\t48 a1 68 45 23 01 00 \tmovabs 0xffffc90001234568,%rax\t\t<-- trapping instruction/,
   ],
   "fleet.ts": [
     /^\d+x on \d+: .+ {2}\[.+\]$/m,
