@@ -12,7 +12,10 @@ const char *format_page_flags(char *buf, size_t size, unsigned long flags)
 	for (const struct trace_print_flags *f = pageflag_names; f->name; f++)
 		if (flags & f->mask)
 			n += scnprintf(buf + n, size - n, "%s|", f->name);
-	scnprintf(buf + n, size - n, "zone=%lu)", flags >> 62);
+	n += scnprintf(buf + n, size - n, "zone=%lu", flags >> 62);
+	if (kasan_tags())
+		n += scnprintf(buf + n, size - n, "|kasantag=0x%lx", flags >> KASANTAG_PGSHIFT & KASANTAG_MASK);
+	scnprintf(buf + n, size - n, ")");
 	return buf;
 }
 

@@ -268,13 +268,16 @@ void print_vma_addr(const char *prefix, unsigned long ip)
 		pr_cont("%s%s[%lx+%lx]", prefix, vma->vm_file->f_path.dentry->d_name.name, vma->vm_start, vma->vm_end - vma->vm_start);
 }
 
+/* A line of the program's memory at a time: it may end behind the string, where the next page begins. */
 long strncpy_from_user(char *to, const char *from, long n)
 {
-	for (long i = 0; i < n; i++) {
-		if (copy_from_user(to + i, from + i, 1))
+	for (long done = 0, part; done < n; done += part) {
+		part = min(n - done, 64 - (long)((unsigned long)(from + done) & 63));
+		if (_copy_from_user(to + done, from + done, part))
 			return -EFAULT;
-		if (!to[i])
-			return i;
+		for (long i = done; i < done + part; i++)
+			if (!to[i])
+				return i;
 	}
 	return -ENAMETOOLONG;
 }

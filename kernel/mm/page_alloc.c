@@ -58,6 +58,14 @@ static struct zone *zone_of(unsigned long pfn)
 	return &contig_page_data.node_zones[pfn < 4096 ? ZONE_DMA : ZONE_DMA32];
 }
 
+/* Address of an empty table; 0 when there is no memory. Not inline: the walk below is to be short. */
+static noinline unsigned long new_table(void)
+{
+	void *table = mem_section ? (void *)get_zeroed_page(GFP_KERNEL) : early_alloc(PAGE_SIZE);
+
+	return table ? __pa(table) : 0;
+}
+
 /* Page table entry of a kernel or user address; tables on the way are made when asked for. */
 unsigned long *pte_of(pgd_t *pgd, unsigned long addr, bool create)
 {
@@ -69,14 +77,11 @@ unsigned long *pte_of(pgd_t *pgd, unsigned long addr, bool create)
 		if (*entry & _PAGE_PSE && shift < 39)
 			return entry;
 		if (!(*entry & _PAGE_PRESENT)) {
-			unsigned long page;
+			unsigned long new = create ? new_table() : 0;
 
-			if (!create)
+			if (!new)
 				return NULL;
-			page = mem_section ? get_zeroed_page(GFP_KERNEL) : (unsigned long)early_alloc(PAGE_SIZE);
-			if (!page)
-				return NULL;
-			*entry = __pa(page) | _KERNPG_TABLE | (addr < TASK_SIZE ? _PAGE_USER : 0);
+			*entry = new | _KERNPG_TABLE | (addr < TASK_SIZE ? _PAGE_USER : 0);
 		}
 		table = __va(*entry & PTE_PFN_MASK);
 	}
@@ -274,7 +279,7 @@ noinline void __free_pages(struct page *page, unsigned int order)
 	for (unsigned long i = 0; i < 1UL << order; i++) {
 		page[i]._refcount.counter = 0;
 		page[i].mapping = NULL;
-		page[i].flags &= 3UL << 62;
+		page[i].flags &= 3UL << 62 | KASANTAG_MASK << KASANTAG_PGSHIFT;
 		page[i].slab_cache = NULL;
 		INIT_LIST_HEAD(&page[i].lru);
 	}

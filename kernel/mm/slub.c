@@ -73,7 +73,6 @@ static bool new_slab(struct kmem_cache *s, gfp_t gfp)
 
 	if (!page)
 		return false;
-	start = page_address(page);
 	for (unsigned int i = 0; i < 1u << order; i++)
 		page[i].slab_cache = s;
 	page->flags |= 1UL << PG_slab;
@@ -83,6 +82,7 @@ static bool new_slab(struct kmem_cache *s, gfp_t gfp)
 	page->frozen = 1;
 	page->freelist = NULL;
 	kasan_poison_slab(page);
+	start = page_address(page);
 	setup_slab_debug(s, page, start);
 	start += s->red_left_pad;
 	for (unsigned int i = 0; i < objects; i++)
@@ -124,7 +124,7 @@ static bool refill(struct kmem_cache *s, struct kmem_cache_cpu *c, gfp_t gfp)
 	return true;
 }
 
-static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache *s, size_t size, gfp_t gfp, unsigned long addr)
+static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache *s, size_t size, gfp_t gfp, unsigned long addr, bool is_kmalloc)
 {
 	unsigned long flags;
 	struct kmem_cache_cpu *c;
@@ -150,9 +150,9 @@ static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache 
 	} while (!object);
 	c->freelist = get_freepointer(s, object);
 	local_irq_restore(flags);
-	object = kasan_slab_alloc(s, object);
+	object = is_kmalloc ? kasan_kmalloc(s, object, size) : kasan_slab_alloc(s, object);
 	if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
-		memset(object, 0, s->object_size);
+		__memset(object, 0, s->object_size); /* what a kmalloc() did not ask for is red zone by now */
 	if (s->ctor)
 		s->ctor(object);
 	return object;
@@ -160,7 +160,7 @@ static inline __attribute__((always_inline)) void *slab_alloc(struct kmem_cache 
 
 noinline void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
 {
-	return slab_alloc(s, s->object_size, gfp, (unsigned long)__builtin_return_address(0));
+	return slab_alloc(s, s->object_size, gfp, (unsigned long)__builtin_return_address(0), false);
 }
 
 static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
@@ -198,9 +198,11 @@ static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s
 
 noinline void kmem_cache_free(struct kmem_cache *s, void *object)
 {
+	struct page *page = virt_to_head_page(object);
+
 	s = cache_from_obj(s, object);
-	if (s && !kfence_free(object) && !kasan_slab_free(s, object, (unsigned long)__builtin_return_address(0)))
-		slab_free(s, virt_to_head_page(object), kasan_reset_tag(object), (unsigned long)__builtin_return_address(0));
+	if (s && !kfence_free(object) && !kasan_slab_free(s, page, object, (unsigned long)__builtin_return_address(0)))
+		slab_free(s, page, kasan_reset_tag(object), (unsigned long)__builtin_return_address(0));
 }
 
 /* An object comes out of KASAN's quarantine. */
@@ -235,12 +237,8 @@ static noinline void *kmalloc_large(size_t size, gfp_t gfp)
 static inline __attribute__((always_inline)) void *do_kmalloc(size_t size, gfp_t gfp, unsigned long addr)
 {
 	int i = kmalloc_index(size);
-	void *object;
 
-	if (i < 0)
-		return kmalloc_large(size, gfp);
-	object = slab_alloc(kmalloc_caches[i], size, gfp, addr);
-	return object ? kasan_kmalloc(kmalloc_caches[i], object, size) : NULL;
+	return i < 0 ? kmalloc_large(size, gfp) : slab_alloc(kmalloc_caches[i], size, gfp, addr, true);
 }
 
 noinline void *kmalloc(size_t size, gfp_t gfp)
@@ -261,7 +259,7 @@ static inline __attribute__((always_inline)) void do_kfree(const void *p, unsign
 		return;
 	page = virt_to_head_page(p);
 	if (PageSlab(page)) {
-		if (!kfence_free((void *)p) && !kasan_slab_free(page->slab_cache, (void *)p, addr))
+		if (!kfence_free((void *)p) && !kasan_slab_free(page->slab_cache, page, (void *)p, addr))
 			slab_free(page->slab_cache, page, kasan_reset_tag(p), addr);
 	} else if (!WARN_ON_ONCE(!PageCompound(page))) {
 		kasan_kfree_large((void *)p, addr);

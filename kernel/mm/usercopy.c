@@ -63,7 +63,7 @@ static inline void check_heap_object(const void *ptr, unsigned long n, bool to_u
 	unsigned long addr = (unsigned long)kasan_reset_tag(ptr), offset;
 	struct page *page;
 
-	if (addr >= VMALLOC_START && addr <= VMALLOC_END) {
+	if (is_vmalloc_addr(ptr)) {
 		struct vmap_area *area = find_vmap_area(addr);
 
 		if (!area)
@@ -78,7 +78,7 @@ static inline void check_heap_object(const void *ptr, unsigned long n, bool to_u
 	if (PageSlab(page)) {
 		__check_heap_object(ptr, n, page, to_user);
 	} else if (PageCompound(page)) {
-		offset = addr - (unsigned long)page_address(page);
+		offset = addr - (unsigned long)kasan_reset_tag(page_address(page));
 		if (n > (PAGE_SIZE << compound_order(page)) - offset)
 			usercopy_abort("page alloc", NULL, to_user, offset, n);
 	}

@@ -13,19 +13,23 @@ void vmalloc_init(void)
 {
 }
 
-/* Takes the pages of [start, end) out of the page tables and frees them. */
-static void free_area_pages(unsigned long start, unsigned long end)
+/* Takes the pages of [start, end) out of the page tables and, unless they are the caller's, frees them. */
+static void free_area_pages(unsigned long start, unsigned long end, bool owned)
 {
 	for (unsigned long a = start; a < end; a += PAGE_SIZE) {
 		unsigned long *pte = pte_of(init_top_pgt, a, false);
 
-		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
+		if (owned)
+			free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
 		*pte = 0;
 	}
 }
 
-/* First hole that fits; task stacks want their guard page below, so each area also starts after one. */
-static void *alloc_area(size_t size, unsigned long start, unsigned long end, const void *caller)
+/*
+ * First hole that fits; task stacks want their guard page below, so each area also starts after one. What it shows is
+ * `pages`, or without them pages of its own.
+ */
+static void *alloc_area(size_t size, unsigned long start, unsigned long end, struct page **pages, const void *caller)
 {
 	size_t bytes = ALIGN(size, (size_t)PAGE_SIZE);
 	unsigned long addr = start + PAGE_SIZE, at_page, flags;
@@ -56,13 +60,16 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 	vm->addr = (void *)addr;
 	vm->size = bytes + PAGE_SIZE;
 	vm->nr_pages = bytes / PAGE_SIZE;
+	vm->flags = pages ? VM_MAP : VM_ALLOC;
 	vm->caller = caller;
 	list_add_tail(&va->list, before);
 	for (at_page = addr; at_page < addr + bytes; at_page += PAGE_SIZE) {
-		unsigned long page = get_zeroed_page(GFP_KERNEL), *pte = page ? pte_of(init_top_pgt, at_page, true) : NULL;
+		unsigned long page = pages ? (unsigned long)page_address(pages[(at_page - addr) / PAGE_SIZE]) : get_zeroed_page(GFP_KERNEL);
+		unsigned long *pte = page ? pte_of(init_top_pgt, at_page, true) : NULL;
 
 		if (!pte) {
-			free_page(page);
+			if (!pages)
+				free_page(page);
 			goto fail_pages;
 		}
 		*pte = __pa(page) | PAGE_KERNEL;
@@ -70,9 +77,9 @@ static void *alloc_area(size_t size, unsigned long start, unsigned long end, con
 	if (kasan_populate_vmalloc(addr, bytes + PAGE_SIZE))
 		goto fail_pages;
 	spin_unlock_irqrestore(&vmap_area_lock, flags);
-	return kasan_unpoison_vmalloc((void *)addr, size);
+	return kasan_unpoison_vmalloc((void *)addr, size, pages);
 fail_pages: /* nobody has touched them yet: no TLB knows them */
-	free_area_pages(addr, at_page);
+	free_area_pages(addr, at_page, !pages);
 	list_del(&va->list);
 	spin_unlock_irqrestore(&vmap_area_lock, flags);
 fail:
@@ -94,12 +101,32 @@ struct vmap_area *find_vmap_area(unsigned long addr)
 
 void *vmalloc(size_t size)
 {
-	return alloc_area(size, VMALLOC_START, VMALLOC_END, __builtin_return_address(0));
+	return alloc_area(size, VMALLOC_START, VMALLOC_END, NULL, __builtin_return_address(0));
 }
 
 void *module_alloc(size_t size)
 {
-	return alloc_area(size, MODULES_VADDR - PAGE_SIZE, MODULES_END, __builtin_return_address(0));
+	return alloc_area(size, MODULES_VADDR - PAGE_SIZE, MODULES_END, NULL, __builtin_return_address(0));
+}
+
+/* The caller's pages in a row. */
+void *vmap(struct page **pages, unsigned int count)
+{
+	return alloc_area(count * PAGE_SIZE, VMALLOC_START, VMALLOC_END, pages, __builtin_return_address(0));
+}
+
+/* The same for a while; Linux keeps small ones apart. */
+void *vm_map_ram(struct page **pages, unsigned int count, int node)
+{
+	return alloc_area(count * PAGE_SIZE, VMALLOC_START, VMALLOC_END, pages, __builtin_return_address(0));
+}
+
+/* The page that an address of an area shows; NULL when there is none. */
+struct page *vmalloc_to_page(const void *addr)
+{
+	unsigned long *pte = pte_of(init_top_pgt, (unsigned long)kasan_reset_tag(addr), false);
+
+	return pte && *pte & _PAGE_PRESENT ? pfn_to_page((*pte & PTE_PFN_MASK) >> PAGE_SHIFT) : NULL;
 }
 
 /* No entry is global: reloading CR3 forgets all of them. */
@@ -116,7 +143,8 @@ void flush_tlb_all(void)
 	do_flush_tlb_all(NULL);
 }
 
-void vfree(const void *p)
+/* Takes an area of that kind away. */
+static void remove_area(const void *p, unsigned long kind)
 {
 	struct vmap_area *va, *found = NULL;
 	unsigned long flags;
@@ -125,7 +153,7 @@ void vfree(const void *p)
 		return;
 	spin_lock_irqsave(&vmap_area_lock, flags);
 	list_for_each_entry(va, &vmap_area_list, list)
-		if (va->va_start == (unsigned long)kasan_reset_tag(p)) {
+		if (va->va_start == (unsigned long)kasan_reset_tag(p) && va->vm->flags & kind) {
 			found = va;
 			break;
 		}
@@ -138,7 +166,7 @@ void vfree(const void *p)
 	}
 	if (num_online_cpus() > 1) /* before the pages are anybody else's */
 		smp_call_function_many(~0UL, do_flush_tlb_all, NULL, true);
-	free_area_pages(va->va_start, va->va_end - PAGE_SIZE);
+	free_area_pages(va->va_start, va->va_end - PAGE_SIZE, kind == VM_ALLOC);
 	kasan_poison_vmalloc((void *)va->va_start, va->va_end - va->va_start);
 	spin_lock_irqsave(&vmap_area_lock, flags);
 	list_del_init(&va->list);
@@ -146,6 +174,25 @@ void vfree(const void *p)
 	kfree(va->vm);
 	kfree(va);
 }
+
+void vfree(const void *p)
+{
+	remove_area(p, VM_ALLOC);
+}
+
+void vunmap(const void *p)
+{
+	remove_area(p, VM_MAP);
+}
+
+void vm_unmap_ram(const void *p, unsigned int count)
+{
+	remove_area(p, VM_MAP);
+}
 EXPORT_SYMBOL(vmalloc);
 EXPORT_SYMBOL(vfree);
-EXPORT_SYMBOL(find_vmap_area);
+EXPORT_SYMBOL(vmap);
+EXPORT_SYMBOL(vunmap);
+EXPORT_SYMBOL(vm_map_ram);
+EXPORT_SYMBOL(vm_unmap_ram);
+EXPORT_SYMBOL(vmalloc_to_page);

@@ -8,10 +8,11 @@
 
 /* Linux decides it when the kernel is built, here `kasan=` does (mm/kasan/init.c). */
 enum kasan_kind { KASAN_GENERIC, KASAN_SW_TAGS, KASAN_HW_TAGS };
+#define KASAN_GENERIC_OFFSET 0xdffffc0000000000
 #ifdef CONFIG_KASAN_STACK /* the compiler knows one shadow only */
 #define kasan_kind KASAN_GENERIC
 #define KASAN_SHADOW_SCALE_SHIFT 3
-#define KASAN_SHADOW_OFFSET 0xdffffc0000000000
+#define KASAN_SHADOW_OFFSET KASAN_GENERIC_OFFSET
 #else
 extern enum kasan_kind kasan_kind;
 extern unsigned int kasan_shadow_scale_shift;
@@ -70,6 +71,8 @@ void kasan_init(void *(*alloc)(unsigned long size));
 /* This CPU checks from now on, if it can; and no longer. */
 void kasan_init_cpu(void);
 void kasan_stop_cpu(void);
+/* Hardware tags: every CPU compares again, for tests that go on after a report. */
+void kasan_enable_hw_tags(void);
 /* Between these the current task's accesses are not reported. */
 void kasan_disable_current(void);
 void kasan_enable_current(void);
@@ -92,11 +95,12 @@ void *__kasan_kmalloc(struct kmem_cache *cache, void *object, size_t size);
 void *__kasan_kmalloc_large(void *ptr, size_t size);
 void *__kasan_krealloc(void *object, size_t size);
 /* True: the object is not the allocator's yet (quarantine), or must never be (a bad free). */
-bool __kasan_slab_free(struct kmem_cache *cache, void *object, unsigned long ip);
+bool __kasan_slab_free(struct kmem_cache *cache, struct page *page, void *object, unsigned long ip);
 void __kasan_kfree_large(void *ptr, unsigned long ip);
 void kasan_quarantine_remove_cache(struct kmem_cache *cache);
 int __kasan_populate_vmalloc(unsigned long addr, unsigned long size);
-void *__kasan_unpoison_vmalloc(void *start, unsigned long size);
+/* pages: they are the caller's (vmap()). */
+void *__kasan_unpoison_vmalloc(void *start, unsigned long size, bool pages);
 /* mm/kasan/hw_tags.c: accesses of a mode that does not stop at once. Where the kernel is entered and left. */
 extern bool kasan_async;
 void __kasan_check_async(void);
@@ -112,10 +116,10 @@ void __kasan_poison_vmalloc(const void *start, unsigned long size);
 #define kasan_kmalloc(cache, object, size) (unlikely(kasan_enabled) ? __kasan_kmalloc(cache, object, size) : (object))
 #define kasan_kmalloc_large(ptr, size) (unlikely(kasan_enabled) ? __kasan_kmalloc_large(ptr, size) : (ptr))
 #define kasan_krealloc(object, size) (unlikely(kasan_enabled) ? __kasan_krealloc(object, size) : (object))
-#define kasan_slab_free(cache, object, ip) (unlikely(kasan_enabled) && __kasan_slab_free(cache, object, ip))
+#define kasan_slab_free(cache, page, object, ip) (unlikely(kasan_enabled) && __kasan_slab_free(cache, page, object, ip))
 #define kasan_kfree_large(ptr, ip) KASAN_HOOK(__kasan_kfree_large(ptr, ip))
 #define kasan_populate_vmalloc(addr, size) (unlikely(kasan_enabled) ? __kasan_populate_vmalloc(addr, size) : 0)
-#define kasan_unpoison_vmalloc(start, size) (unlikely(kasan_enabled) ? __kasan_unpoison_vmalloc(start, size) : (start))
+#define kasan_unpoison_vmalloc(start, size, pages) (unlikely(kasan_enabled) ? __kasan_unpoison_vmalloc(start, size, pages) : (start))
 #define kasan_poison_vmalloc(start, size) KASAN_HOOK(__kasan_poison_vmalloc(start, size))
 #define kasan_check_read(p, n) (!unlikely(kasan_enabled) || kasan_check_range((unsigned long)(p), n, false, (unsigned long)__builtin_return_address(0)))
 #define kasan_check_write(p, n) (!unlikely(kasan_enabled) || kasan_check_range((unsigned long)(p), n, true, (unsigned long)__builtin_return_address(0)))

@@ -2,6 +2,7 @@
 #ifndef _LINUX_MM_H
 #define _LINUX_MM_H
 #include <asm/layout.h>
+#include <linux/kasan.h>
 #include <linux/mm_types.h>
 #include <linux/usercopy.h>
 
@@ -15,9 +16,13 @@
 /* May not wait: a failure is the caller's. */
 #define GFP_ATOMIC 0xa20u
 #define __va(p) ((void *)(PAGE_OFFSET + (unsigned long)(p)))
+extern unsigned long phys_base; /* how far from its link address the image lies */
+static inline __attribute__((always_inline)) unsigned long __phys_addr(unsigned long v)
+{
+	return v >= __START_KERNEL_map ? v - __START_KERNEL_map + phys_base : v - PAGE_OFFSET;
+}
 /* Whatever tag the pointer has. */
 #define __pa(v) __phys_addr((unsigned long)(v) | 0xffUL << 56)
-#define __phys_addr(v) ((v) >= __START_KERNEL_map ? (v) - __START_KERNEL_map + phys_base : (v) - PAGE_OFFSET)
 #define pfn_to_page(n) ((struct page *)VMEMMAP_START + (n))
 #define page_to_pfn(p) ((unsigned long)((p) - (struct page *)VMEMMAP_START))
 static inline struct page *compound_head(struct page *page)
@@ -33,7 +38,20 @@ static inline unsigned int compound_order(struct page *page)
 	return page->flags & 1UL << PG_head ? page[1].compound_order : 0;
 }
 #define virt_to_page(v) pfn_to_page(__pa(v) >> PAGE_SHIFT)
-#define page_address(p) __va(page_to_pfn(p) << PAGE_SHIFT)
+
+/* The tag of its memory, inverted: pages that nobody tagged have none (mm/kasan/). */
+#define KASANTAG_PGSHIFT 54
+#define KASANTAG_MASK 0xffUL
+static inline void page_kasan_tag_set(struct page *page, u8 tag)
+{
+	page->flags = (page->flags & ~(KASANTAG_MASK << KASANTAG_PGSHIFT)) | (tag ^ KASANTAG_MASK) << KASANTAG_PGSHIFT;
+}
+static inline __attribute__((always_inline)) void *page_address(const struct page *page)
+{
+	void *address = __va(page_to_pfn(page) << PAGE_SHIFT);
+
+	return unlikely(kasan_tags()) ? kasan_set_tag(address, ~(page->flags >> KASANTAG_PGSHIFT)) : address;
+}
 
 #define _PAGE_PRESENT 1UL
 #define _PAGE_RW 2UL
@@ -47,7 +65,6 @@ static inline unsigned int compound_order(struct page *page)
 #define _KERNPG_TABLE 0x63UL
 #define PAGE_KERNEL (0x63UL | _PAGE_NX)
 
-extern unsigned long phys_base; /* how far from its link address the image lies */
 extern void *high_memory;
 extern atomic_long_t _totalram_pages, vm_node_stat[NR_VM_NODE_STAT_ITEMS];
 
@@ -93,6 +110,19 @@ size_t ksize(const void *p);
 
 void *vmalloc(size_t size) __alloc_size(1);
 struct vmap_area *find_vmap_area(unsigned long addr);
+#define VM_ALLOC 2UL
+#define VM_MAP 4UL
+void *vmap(struct page **pages, unsigned int count);
+void vunmap(const void *p);
+void *vm_map_ram(struct page **pages, unsigned int count, int node);
+void vm_unmap_ram(const void *p, unsigned int count);
+struct page *vmalloc_to_page(const void *addr);
+static inline bool is_vmalloc_addr(const void *p)
+{
+	unsigned long addr = (unsigned long)kasan_reset_tag(p);
+
+	return addr >= VMALLOC_START && addr < VMALLOC_END;
+}
 void *module_alloc(size_t size);
 void vfree(const void *p);
 void flush_tlb_all(void);

@@ -1,5 +1,6 @@
 /* What the allocators tell KASAN of slabs and large kmallocs, in every mode. Mirrors Linux 6.1 mm/kasan/common.c. */
-#include "kasan.h"
+#include "shadow.h"
+#include "track.h"
 #include <linux/kfence.h>
 
 bool kasan_stacktrace = true;
@@ -21,145 +22,145 @@ void kasan_enable_current(void)
 	current->kasan_depth--;
 }
 
-/*
- * Every allocation and every free asks for its stack, and nearly all of them are asked for again and again. So a hash
- * of the return addresses along the frame pointers, which the whole kernel keeps, is looked up first, and only what is
- * not there is unwound. An entry is the hash, with the handle of the stack in place of its low bits.
- */
-#define RECENT_SETS 1024
-#define RECENT_WAYS 4
-#define HANDLE_MASK ((1UL << DEPOT_HANDLE_BITS) - 1)
-static u64 recent_stacks[RECENT_SETS][RECENT_WAYS];
+u64 kasan_recent_stacks[RECENT_SETS][2];
 
-/* 0 on an interrupt's or exception's stack. */
-static inline __attribute__((always_inline)) u64 hash_frames(const unsigned long *frame)
-{
-	unsigned long end = (unsigned long)current->stack + THREAD_SIZE - 2 * sizeof(*frame);
-	u64 hash = 0;
-
-	if (!object_is_on_stack(frame))
-		return 0;
-	for (;;) {
-		const unsigned long *next = (const unsigned long *)frame[0];
-
-		hash = (hash ^ frame[1]) * 0x9e3779b97f4a7c15;
-		if (next <= frame || (unsigned long)next > end)
-			return hash ^ hash >> 32;
-		frame = next;
-	}
-}
-
-noinline depot_stack_handle_t kasan_save_stack(void)
+/* Unwinds, and remembers that for the hash unless it is 0. */
+noinline depot_stack_handle_t kasan_save_stack(u64 hash)
 {
 	unsigned long entries[64];
-	u64 hash = hash_frames(__builtin_frame_address(0)), *recent = recent_stacks[hash % RECENT_SETS];
-	depot_stack_handle_t handle;
+	depot_stack_handle_t handle = stack_depot_save(entries, stack_trace_save(entries, ARRAY_SIZE(entries), 0));
+	u64 *recent = kasan_recent_stacks[hash % RECENT_SETS];
 
-	for (int way = 0; hash && way < RECENT_WAYS; way++) {
-		u64 seen = READ_ONCE(recent[way]);
-
-		if ((seen ^ hash) <= HANDLE_MASK)
-			return seen & HANDLE_MASK;
+	if (hash && handle) {
+		WRITE_ONCE(recent[1], recent[0]);
+		WRITE_ONCE(recent[0], (hash & ~HANDLE_MASK) | handle);
 	}
-	handle = stack_depot_save(entries, stack_trace_save(entries, ARRAY_SIZE(entries), 0));
-	if (!hash || !handle)
-		return handle;
-	for (int way = RECENT_WAYS - 1; way > 0; way--)
-		WRITE_ONCE(recent[way], recent[way - 1]);
-	WRITE_ONCE(recent[0], (hash & ~HANDLE_MASK) | handle);
 	return handle;
 }
 
-noinline void kasan_set_track(struct kasan_track *track)
+noinline void kasan_set_track(struct kasan_track *track, u64 hash)
 {
-	track->pid = current->pid;
-	track->stack = kasan_stacktrace ? kasan_save_stack() : 0;
+	track->stack = kasan_save_stack(hash);
 }
 
+/* Its objects have tags, the pages have none. */
 void __kasan_poison_slab(struct page *page)
 {
-	kasan_poison(page_address(page), PAGE_SIZE << compound_order(page), KASAN_SLAB_REDZONE);
+	unsigned int order = compound_order(page);
+
+	for (unsigned long i = 0; kasan_tags() && i < 1UL << order; i++)
+		page_kasan_tag_set(page + i, KASAN_TAG_KERNEL);
+	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_SLAB_REDZONE);
 }
 
+/* Part of its caller: Linux's traces of generic mode do not have it. */
+static inline __attribute__((always_inline)) void save_alloc_track(struct kmem_cache *cache, void *object)
+{
+	struct kasan_track *track = &kasan_get_alloc_meta(cache, object)->alloc_track;
+	u64 hash;
+
+	if (!set_recent_track(track, &hash))
+		kasan_set_track(track, hash);
+}
+
+/* What size leaves of the object is red zone. */
+static inline __attribute__((always_inline)) void resize_object(struct kmem_cache *cache, void *object, size_t size)
+{
+	unsigned long used, all;
+
+	if (!kasan_tags()) {
+		fill_object_shadow(object, size, cache->object_size, KASAN_SLAB_REDZONE);
+		save_alloc_track(cache, object);
+		return;
+	}
+	used = ALIGN(size, KASAN_GRANULE_SIZE);
+	all = ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE);
+	kasan_unpoison(object, size);
+	kasan_poison((char *)object + used, all - used, KASAN_SLAB_REDZONE);
+	kasan_save_alloc_info(cache, object);
+}
+
+/* As large as its cache says. */
 noinline void *__kasan_slab_alloc(struct kmem_cache *cache, void *object)
 {
-	if (is_kfence_address(object))
-		return object;
 	kasan_quarantine_reduce();
 	if (kasan_tags())
 		object = kasan_set_tag(object, kasan_random_tag());
-	kasan_unpoison(object, cache->object_size);
-	if (!cache->kasan_info.is_kmalloc)
-		save_alloc_info(cache, object);
+	resize_object(cache, object, cache->object_size);
 	return object;
 }
 
 noinline void *__kasan_kmalloc(struct kmem_cache *cache, void *object, size_t size)
 {
-	char *from = (char *)ALIGN((unsigned long)object + size, KASAN_GRANULE_SIZE);
-	char *to = (char *)object + ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE);
-
-	if (is_kfence_address(object))
-		return object;
-	kasan_unpoison(object, size);
-	kasan_poison(from, to - from, KASAN_SLAB_REDZONE);
-	save_alloc_info(cache, object);
+	kasan_quarantine_reduce();
+	if (kasan_tags())
+		object = kasan_set_tag(object, kasan_random_tag());
+	resize_object(cache, object, size);
 	return object;
 }
 
+static void resize_large(void *ptr, size_t size)
+{
+	char *used = (char *)ptr + ALIGN(size, KASAN_GRANULE_SIZE), *end = (char *)ptr + (PAGE_SIZE << compound_order(virt_to_page(ptr)));
+
+	kasan_unpoison(ptr, size);
+	kasan_poison(used, end - used, KASAN_PAGE_REDZONE);
+}
+
+/* The pages have been given a tag already. */
 void *__kasan_kmalloc_large(void *ptr, size_t size)
 {
-	struct page *page = virt_to_page(ptr);
-	unsigned long from;
-
 	kasan_quarantine_reduce();
-	if (kasan_tags() && kasan_get_tag(ptr) == KASAN_TAG_KERNEL)
-		ptr = kasan_set_tag(ptr, kasan_random_tag());
-	from = ALIGN((unsigned long)ptr + size, KASAN_GRANULE_SIZE);
-	kasan_unpoison(ptr, size);
-	kasan_poison((void *)from, (unsigned long)ptr + (PAGE_SIZE << compound_order(page)) - from, KASAN_PAGE_REDZONE);
+	resize_large(ptr, size);
 	return ptr;
 }
 
-void *__kasan_krealloc(void *object, size_t size)
+noinline void *__kasan_krealloc(void *object, size_t size)
 {
 	struct page *page = virt_to_head_page(object);
 
 	if (is_kfence_address(object))
 		return object;
-	kasan_unpoison(object, size);
-	return PageSlab(page) ? __kasan_kmalloc(page->slab_cache, object, size) : __kasan_kmalloc_large(object, size);
+	if (PageSlab(page))
+		resize_object(page->slab_cache, object, size);
+	else
+		resize_large(object, size);
+	return object;
 }
 
-/* The object of a slab that an address lies in, or in whose slot. */
-void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr)
+noinline bool __kasan_slab_free(struct kmem_cache *cache, struct page *page, void *object, unsigned long ip)
 {
-	char *base = page_address(page);
-	unsigned long index = ((char *)kasan_reset_tag(addr) - base) / cache->size;
+	bool accessible = kasan_tags() ? kasan_byte_accessible(object) : *generic_shadow(object) < 8;
+	struct kasan_track *track;
+	u64 hash;
 
-	return base + min(index, (unsigned long)page->objects - 1) * cache->size + cache->red_left_pad;
-}
-
-noinline bool __kasan_slab_free(struct kmem_cache *cache, void *object, unsigned long ip)
-{
-	if (unlikely(nearest_obj(cache, virt_to_head_page(object), object) != kasan_reset_tag(object))) {
+	if (unlikely(nearest_obj(cache, page, object) != kasan_reset_tag(object))) {
 		kasan_report_invalid_free(object, ip, KASAN_REPORT_INVALID_FREE);
 		return true;
 	}
 	if (unlikely(cache->flags & SLAB_TYPESAFE_BY_RCU)) /* may be looked at for a while yet */
 		return false;
-	if (unlikely(!kasan_byte_accessible(object))) {
+	if (unlikely(!accessible)) {
 		kasan_report_invalid_free(object, ip, KASAN_REPORT_DOUBLE_FREE);
 		return true;
 	}
-	kasan_poison(object, ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE), KASAN_SLAB_FREE);
-	kasan_save_free_info(cache, object);
-	return !kasan_tags() && kasan_quarantine_put(cache, object);
+	if (kasan_tags()) {
+		kasan_poison(object, ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE), KASAN_SLAB_FREE);
+		kasan_save_free_info(cache, object, 0);
+		return false;
+	}
+	fill_object_shadow(object, 0, cache->object_size, KASAN_SLAB_FREE);
+	*generic_shadow(object) = KASAN_SLAB_FREETRACK;
+	track = &kasan_get_free_meta(cache, object)->free_track;
+	if (!set_recent_track(track, &hash))
+		kasan_save_free_info(cache, object, hash);
+	kasan_quarantine_put(cache, object);
+	return true;
 }
 
 void __kasan_kfree_large(void *ptr, unsigned long ip)
 {
-	if (kasan_reset_tag(ptr) != page_address(virt_to_head_page(ptr)))
+	if (ptr != page_address(virt_to_head_page(ptr)))
 		kasan_report_invalid_free(ptr, ip, KASAN_REPORT_INVALID_FREE);
 	else if (!kasan_byte_accessible(ptr))
 		kasan_report_invalid_free(ptr, ip, KASAN_REPORT_DOUBLE_FREE);

@@ -7,7 +7,7 @@
  * Shadow: fc where nothing is, 00 the object, fb free; fa in the first granule of a free object whose free_track holds.
  * Mirrors Linux 6.1 mm/kasan/generic.c.
  */
-#include "kasan.h"
+#include "track.h"
 #include <asm/stacktrace.h>
 #include <linux/module.h>
 
@@ -51,6 +51,7 @@ void exc_shadow_check(struct pt_regs *regs, long error_code)
 	regs->orig_ax = ORIG_AX_SHADOW_CHECK;
 	if (kasan_kind == KASAN_HW_TAGS) { /* Arm's processors do not say how much it was, and do not know functions */
 		kasan_report(addr, 0, error_code & 1, regs->ip);
+		kasan_stop_cpu(); /* this processor does not compare any more (Linux arch/arm64/mm/fault.c) */
 		return;
 	}
 	if (!kasan_report(addr, size, error_code & 1, in_memory_function ? *sp : regs->ip) || !in_memory_function)
@@ -61,14 +62,12 @@ void exc_shadow_check(struct pt_regs *regs, long error_code)
 	regs->flags &= ~X86_EFLAGS_DF;
 }
 
-noinline void kasan_save_free_info(struct kmem_cache *cache, void *object)
+noinline void kasan_save_free_info(struct kmem_cache *cache, void *object, u64 hash)
 {
-	if (kasan_tags()) {
+	if (kasan_tags())
 		save_stack_info(cache, object, true);
-		return;
-	}
-	kasan_set_track(&kasan_get_free_meta(cache, object)->free_track);
-	*shadow_of(object) = KASAN_SLAB_FREETRACK;
+	else
+		kasan_set_track(&kasan_get_free_meta(cache, object)->free_track, hash);
 }
 
 /* Red zones grow with objects: an overrun of an array of them is long. */

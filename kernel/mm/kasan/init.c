@@ -6,6 +6,7 @@
 #include "kasan.h"
 #include <linux/boot.h>
 #include <linux/module.h>
+#include <linux/smp.h>
 
 #define MSR_SHADOW_CONTROL 0x4c414200
 #define MSR_SHADOW_OFFSET 0x4c414201
@@ -24,9 +25,10 @@ static bool wanted;
 #define KASAN_TAGS_SHADOW_OFFSET 0xeffff40000000000
 enum kasan_kind kasan_kind;
 unsigned int kasan_shadow_scale_shift = 3;
-unsigned long kasan_shadow_offset = 0xdffffc0000000000;
+unsigned long kasan_shadow_offset = KASAN_GENERIC_OFFSET;
 EXPORT_SYMBOL(kasan_kind);
 EXPORT_SYMBOL(kasan_shadow_scale_shift);
+EXPORT_SYMBOL(kasan_shadow_offset);
 #endif
 
 static u32 cpu_features(void);
@@ -49,14 +51,6 @@ static int kasan_setup(char *value)
 }
 early_param("kasan=", kasan_setup);
 
-/* A page of zeros. (__pa() looks at what it is given twice: no call may be in there.) */
-static unsigned long page_from(void *(*alloc)(unsigned long))
-{
-	void *page = alloc(PAGE_SIZE);
-
-	return __pa(page);
-}
-
 /* Everything between start and end that is not mapped yet shows zeros; shift is that of an entry of the table. */
 static void populate_zero(unsigned long *table, int shift, unsigned long start, unsigned long end, void *(*alloc)(unsigned long))
 {
@@ -69,7 +63,7 @@ static void populate_zero(unsigned long *table, int shift, unsigned long start, 
 				*entry = __pa(zero_tables[(shift - 12) / 9]) | (shift == 12 ? PAGE_KERNEL_RO : _KERNPG_TABLE);
 				continue;
 			}
-			*entry = page_from(alloc) | _KERNPG_TABLE;
+			*entry = __pa(alloc(PAGE_SIZE)) | _KERNPG_TABLE;
 		}
 		if (shift > 12)
 			populate_zero(__va(*entry & PTE_PFN_MASK), shift - 9, start, next, alloc);
@@ -86,7 +80,7 @@ static void populate_real(const void *from, const void *to, void *(*alloc)(unsig
 
 		if (*pte & _PAGE_PRESENT) /* by the range before */
 			continue;
-		*pte = page_from(alloc) | PAGE_KERNEL;
+		*pte = __pa(alloc(PAGE_SIZE)) | PAGE_KERNEL;
 		if (kasan_tags())
 			__memset(__va(*pte & PTE_PFN_MASK), KASAN_TAG_KERNEL, PAGE_SIZE);
 	}
@@ -149,7 +143,7 @@ void kasan_init(void *(*alloc)(unsigned long size))
 	/* vmalloc's and the modules' shadow stays empty, but every top-level entry exists */
 	for (unsigned long a = (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_START); a < (unsigned long)kasan_mem_to_shadow((void *)VMALLOC_END); a += 1UL << 39)
 		if (!init_top_pgt[a >> 39 & 511].pgd)
-			init_top_pgt[a >> 39 & 511].pgd = page_from(alloc) | _KERNPG_TABLE;
+			init_top_pgt[a >> 39 & 511].pgd = __pa(alloc(PAGE_SIZE)) | _KERNPG_TABLE;
 	zero_between(KASAN_SHADOW_START, kasan_mem_to_shadow((void *)VMALLOC_START), alloc);
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)(VMALLOC_END + 1)), kasan_mem_to_shadow((void *)MODULES_VADDR), alloc);
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)MODULES_END), (void *)KASAN_SHADOW_END, alloc);
@@ -194,10 +188,23 @@ void kasan_init_cpu(void)
 	kasan_checked = true;
 }
 
+/* Processors stop comparing when they have reported (mm/kasan/generic.c). */
+static void enable_hw_tags(void *unused)
+{
+	wrmsrl(MSR_SHADOW_CONTROL, kasan_hw_control());
+}
+
+void kasan_enable_hw_tags(void)
+{
+	if (kasan_kind == KASAN_HW_TAGS && kasan_checked)
+		on_each_cpu(enable_hw_tags, NULL, true);
+}
+
 void kasan_stop_cpu(void)
 {
 	if (kasan_enabled && cpu_features() & LAB_SHADOW_CHECK)
 		wrmsrl(MSR_SHADOW_CONTROL, 0);
 }
+EXPORT_SYMBOL(kasan_enable_hw_tags);
 EXPORT_SYMBOL(kasan_enabled);
 EXPORT_SYMBOL(kasan_checked);

@@ -71,21 +71,18 @@ void kasan_poison(const void *addr, size_t size, u8 value);
 void kasan_unpoison(const void *addr, size_t size);
 bool kasan_byte_accessible(const void *addr);
 
-void kasan_set_track(struct kasan_track *track);
-depot_stack_handle_t kasan_save_stack(void);
 void kasan_save_alloc_info(struct kmem_cache *cache, void *object);
-/* Inline: Linux's traces of generic mode do not have it. */
-static inline __attribute__((always_inline)) void save_alloc_info(struct kmem_cache *cache, void *object)
+void kasan_save_free_info(struct kmem_cache *cache, void *object, u64 hash);
+/* The object of a slab that an address lies in, or in whose slot. */
+static inline void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr)
 {
-	if (kasan_tags())
-		kasan_save_alloc_info(cache, object);
-	else
-		kasan_set_track(&kasan_get_alloc_meta(cache, object)->alloc_track);
+	char *base = __va(page_to_pfn(page) << PAGE_SHIFT); /* without the tag test: slabs have none */
+	unsigned int index = (unsigned int)((char *)kasan_reset_tag(addr) - base) / cache->size;
+
+	return base + min(index, page->objects - 1u) * cache->size + cache->red_left_pad;
 }
-void kasan_save_free_info(struct kmem_cache *cache, void *object);
-void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr);
-bool kasan_quarantine_put(struct kmem_cache *cache, void *object);
-/* Lets go what is more than a 32nd of memory. */
+void kasan_quarantine_put(struct kmem_cache *cache, void *object);
+/* Lets the oldest objects go when they are more than a 32nd of memory. */
 extern unsigned long quarantine_size, quarantine_max_size;
 void __kasan_quarantine_reduce(void);
 static inline void kasan_quarantine_reduce(void)
@@ -93,7 +90,6 @@ static inline void kasan_quarantine_reduce(void)
 	if (unlikely(READ_ONCE(quarantine_size) > quarantine_max_size))
 		__kasan_quarantine_reduce();
 }
-void *__memset(void *s, int c, size_t n);
 /* mm/slub.c: the free itself. */
 void ___cache_free(struct kmem_cache *cache, void *object);
 

@@ -1,100 +1,148 @@
 /*
- * Freed objects wait here, oldest first, before their memory is used again: as much as a 32nd of memory.
- * Mirrors Linux 6.1 mm/kasan/quarantine.c, with one list in place of batches a CPU.
+ * Freed objects wait here before their memory is used again: first in a list of the CPU's own, which becomes part of a
+ * batch when it has grown to a MiB; the oldest batch is let go when all of them are more than a 32nd of memory.
+ * Mirrors Linux 6.1 mm/kasan/quarantine.c.
  */
-#include "kasan.h"
+#include "shadow.h"
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 
+#define QUARANTINE_PERCPU_SIZE (1UL << 20)
+#define QUARANTINE_BATCHES 128
 #define QUARANTINE_FRACTION 32
-static DEFINE_RAW_SPINLOCK(quarantine_lock);
-static struct qlist_node *head, **tail = &head;
-unsigned long quarantine_size, quarantine_max_size; /* a maximum of 0: not known yet */
 
-static struct kmem_cache *cache_of(const void *object)
+/* Oldest first. */
+struct qlist_head { struct qlist_node *head, *tail; unsigned long bytes; };
+
+static DEFINE_PER_CPU(struct qlist_head, cpu_quarantine); /* with interrupts off */
+static DEFINE_RAW_SPINLOCK(quarantine_lock); /* of all that follows */
+static struct qlist_head global_quarantine[QUARANTINE_BATCHES];
+static int quarantine_head, quarantine_tail;
+static unsigned long quarantine_batch_size;
+unsigned long quarantine_size, quarantine_max_size; /* of the batches */
+
+static inline __attribute__((always_inline)) void qlist_put(struct qlist_head *q, struct qlist_node *link, unsigned long size)
 {
-	return virt_to_head_page(object)->slab_cache;
+	if (likely(q->head))
+		q->tail->next = link;
+	else
+		q->head = link;
+	q->tail = link;
+	link->next = NULL;
+	q->bytes += size;
+}
+
+static void qlist_move_all(struct qlist_head *from, struct qlist_head *to)
+{
+	if (!from->head)
+		return;
+	if (to->head)
+		to->tail->next = from->head;
+	else
+		to->head = from->head;
+	to->tail = from->tail;
+	to->bytes += from->bytes;
+	*from = (struct qlist_head){ 0 };
+}
+
+static struct kmem_cache *cache_of(const struct qlist_node *link)
+{
+	return virt_to_head_page(link)->slab_cache;
 }
 
 /* The link lies in the free object, or behind it. */
-static void *object_of(struct qlist_node *link)
+static void qlist_free_all(const struct qlist_head *q)
 {
-	struct page *page = virt_to_head_page(link);
+	for (struct qlist_node *link = q->head, *next; link; link = next) {
+		struct kmem_cache *cache = cache_of(link);
+		void *object = (char *)link - cache->kasan_info.free_meta_offset;
 
-	return nearest_obj(page->slab_cache, page, link);
+		next = link->next;
+		/* who freed it is known no longer: the allocator's link may go there */
+		*generic_shadow(object) = KASAN_SLAB_FREE;
+		___cache_free(cache, object);
+	}
 }
 
-static void qlink_free(void *object)
+static noinline void end_batch(struct qlist_head *q)
 {
-	struct kmem_cache *cache = cache_of(object);
+	raw_spin_lock(&quarantine_lock);
+	quarantine_size += q->bytes;
+	qlist_move_all(q, &global_quarantine[quarantine_tail]);
+	if (global_quarantine[quarantine_tail].bytes >= quarantine_batch_size) {
+		int next = (quarantine_tail + 1) % QUARANTINE_BATCHES;
 
-	/* free_track lies where the allocator's link goes: it is gone now */
-	if (!cache->kasan_info.free_meta_offset)
-		*shadow_of(object) = KASAN_SLAB_FREE;
-	___cache_free(cache, object);
+		if (next != quarantine_head)
+			quarantine_tail = next;
+	}
+	raw_spin_unlock(&quarantine_lock);
 }
 
-bool kasan_quarantine_put(struct kmem_cache *cache, void *object)
+void kasan_quarantine_put(struct kmem_cache *cache, void *object)
 {
-	struct qlist_node *link = &kasan_get_free_meta(cache, object)->quarantine_link;
-	unsigned long flags;
+	struct qlist_head *q;
+	unsigned long flags = local_irq_save();
 
-	raw_spin_lock_irqsave(&quarantine_lock, flags);
-	link->next = NULL;
-	*tail = link;
-	tail = &link->next;
-	quarantine_size += cache->size;
-	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
-	return true;
+	q = this_cpu_ptr(&cpu_quarantine);
+	qlist_put(q, &kasan_get_free_meta(cache, object)->quarantine_link, cache->size);
+	if (unlikely(q->bytes > QUARANTINE_PERCPU_SIZE))
+		end_batch(q);
+	local_irq_restore(flags);
 }
 
 void __kasan_quarantine_reduce(void)
 {
-	unsigned long flags;
+	unsigned long total = (unsigned long)_totalram_pages.counter * PAGE_SIZE / QUARANTINE_FRACTION;
+	unsigned long percpu = QUARANTINE_PERCPU_SIZE * num_online_cpus(), flags;
+	struct qlist_head to_free = { 0 };
 
-	quarantine_max_size = (unsigned long)_totalram_pages.counter * PAGE_SIZE / QUARANTINE_FRACTION;
-	if (quarantine_size <= quarantine_max_size)
-		return;
-	for (int batch = 0; batch < 64; batch++) {
-		struct qlist_node *link;
-		void *object = NULL;
-
-		raw_spin_lock_irqsave(&quarantine_lock, flags);
-		link = head;
-		if (link) {
-			object = object_of(link);
-			head = link->next;
-			if (!head)
-				tail = &head;
-			quarantine_size -= cache_of(object)->size;
-		}
-		raw_spin_unlock_irqrestore(&quarantine_lock, flags);
-		if (!object)
-			return;
-		qlink_free(object);
+	raw_spin_lock_irqsave(&quarantine_lock, flags);
+	quarantine_max_size = total < percpu ? 0 : total - percpu;
+	quarantine_batch_size = max(QUARANTINE_PERCPU_SIZE, 2 * total / QUARANTINE_BATCHES);
+	if (quarantine_size > quarantine_max_size) {
+		qlist_move_all(&global_quarantine[quarantine_head], &to_free);
+		quarantine_size -= to_free.bytes;
+		if (quarantine_head != quarantine_tail)
+			quarantine_head = (quarantine_head + 1) % QUARANTINE_BATCHES;
 	}
+	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
+	qlist_free_all(&to_free);
+}
+
+static void qlist_move_cache(struct qlist_head *from, struct qlist_head *to, struct kmem_cache *cache)
+{
+	struct qlist_node *link = from->head;
+
+	*from = (struct qlist_head){ 0 };
+	for (struct qlist_node *next; link; link = next) {
+		struct kmem_cache *owner = cache_of(link);
+
+		next = link->next;
+		qlist_put(owner == cache ? to : from, link, owner->size);
+	}
+}
+
+static void per_cpu_remove_cache(void *cache)
+{
+	struct qlist_head to_free = { 0 };
+	unsigned long flags = local_irq_save();
+
+	qlist_move_cache(this_cpu_ptr(&cpu_quarantine), &to_free, cache);
+	local_irq_restore(flags);
+	qlist_free_all(&to_free);
 }
 
 /* A cache goes away, and all that is of it here with it. */
 void kasan_quarantine_remove_cache(struct kmem_cache *cache)
 {
-	struct qlist_node **at, *link, *found = NULL;
+	struct qlist_head to_free = { 0 };
 	unsigned long flags;
 
+	on_each_cpu(per_cpu_remove_cache, cache, true);
 	raw_spin_lock_irqsave(&quarantine_lock, flags);
-	for (at = &head; (link = *at);) {
-		if (cache_of(object_of(link)) != cache) {
-			at = &link->next;
-			continue;
-		}
-		*at = link->next;
-		link->next = found;
-		found = link;
-		quarantine_size -= cache->size;
-	}
-	tail = at;
+	for (int i = 0; i < QUARANTINE_BATCHES; i++)
+		qlist_move_cache(&global_quarantine[i], &to_free, cache);
+	quarantine_size -= to_free.bytes;
 	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
-	while ((link = found)) {
-		found = link->next;
-		qlink_free(object_of(link));
-	}
+	qlist_free_all(&to_free);
 }

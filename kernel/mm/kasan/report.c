@@ -129,11 +129,6 @@ static struct page *addr_to_page(unsigned long addr)
 	return addr >= PAGE_OFFSET && addr < (unsigned long)high_memory ? virt_to_head_page((void *)addr) : NULL;
 }
 
-static bool is_vmalloc_addr(unsigned long addr)
-{
-	return addr >= VMALLOC_START && addr < VMALLOC_END;
-}
-
 static bool kernel_or_module_addr(unsigned long addr)
 {
 	return (addr >= (unsigned long)_text && addr < (unsigned long)_end) || (addr >= MODULES_VADDR && addr < MODULES_END);
@@ -163,17 +158,16 @@ static void print_address_description(const struct kasan_report_info *info)
 		kasan_print_address_stack_frame((void *)addr);
 		pr_err("\n");
 	}
-	if (is_vmalloc_addr(addr)) {
+	if (is_vmalloc_addr((void *)addr)) {
 		struct vmap_area *va = find_vmap_area(addr);
-		unsigned long *pte = pte_of(init_top_pgt, addr, false);
 
 		if (va)
 			pr_err("The buggy address belongs to a %u-page vmalloc region starting at 0x%px allocated at %pS\n",
 			       va->vm->nr_pages, va->vm->addr, va->vm->caller);
 		else
 			pr_err("The buggy address belongs to a vmalloc virtual mapping\n");
-		if (va && pte && *pte & _PAGE_PRESENT)
-			page = pfn_to_page((*pte & PTE_PFN_MASK) >> PAGE_SHIFT);
+		if (va)
+			page = vmalloc_to_page((void *)addr);
 	}
 	if (page) {
 		pr_err("The buggy address belongs to the physical page:\n");

@@ -2,44 +2,23 @@
  * The shadow as an array: poisoning, unpoisoning, looking. And the shadow of vmalloc areas, which is allocated with
  * them and kept. Mirrors Linux 6.1 mm/kasan/shadow.c.
  */
-#include "kasan.h"
+#include "shadow.h"
 #include <linux/kfence.h>
 #include <linux/module.h>
 #include <linux/spinlock.h>
 
-/* Objects have few bytes of shadow: they are stored here. */
-static inline __attribute__((always_inline)) void fill_shadow(const void *addr, size_t size, u8 value)
-{
-	u64 word = value * 0x0101010101010101;
-	u8 *shadow = shadow_of(addr);
-	size_t count = size >> KASAN_SHADOW_SCALE_SHIFT;
-
-	if (count > 64) {
-		__memset(shadow, value, count);
-		return;
-	}
-	for (; count >= 8; count -= 8, shadow += 8)
-		*(u64 *)shadow = word;
-	for (; count; count--)
-		*shadow++ = value;
-}
-
 void kasan_poison(const void *addr, size_t size, u8 value)
 {
 	if (!(((unsigned long)addr | size) & KASAN_GRANULE_MASK))
-		fill_shadow(addr, size, kasan_tags() ? KASAN_TAG_INVALID : value);
+		fill_shadow(shadow_of(addr), size >> KASAN_SHADOW_SCALE_SHIFT, kasan_tags() ? KASAN_TAG_INVALID : value);
 }
 
 void kasan_unpoison(const void *addr, size_t size)
 {
-	if (kasan_tags()) { /* whole granules, with the pointer's tag */
-		fill_shadow(addr, ALIGN(size, KASAN_GRANULE_SIZE), kasan_get_tag(addr));
-		return;
-	}
-	if (!((unsigned long)addr & KASAN_GRANULE_MASK))
-		fill_shadow(addr, size & ~KASAN_GRANULE_MASK, 0);
-	if (size & KASAN_GRANULE_MASK)
-		*shadow_of((const char *)addr + size) = size & KASAN_GRANULE_MASK;
+	if (kasan_tags()) /* whole granules, with the pointer's tag */
+		fill_shadow(shadow_of(addr), ALIGN(size, KASAN_GRANULE_SIZE) >> KASAN_SHADOW_SCALE_SHIFT, kasan_get_tag(addr));
+	else if (!((unsigned long)addr & KASAN_GRANULE_MASK))
+		fill_object_shadow((void *)addr, size, size, 0);
 }
 
 bool kasan_byte_accessible(const void *addr)
@@ -54,14 +33,27 @@ void __kasan_unpoison_range(const void *addr, size_t size)
 	kasan_unpoison(addr, size);
 }
 
+/* In the tag modes a random tag for all of them, which page_address() knows from now on. */
 void __kasan_unpoison_pages(struct page *page, unsigned int order)
 {
+	u8 tag;
+
+	if (!kasan_tags()) {
+		fill_page_shadow(page, order, 0);
+		return;
+	}
+	tag = kasan_random_tag();
+	for (unsigned long i = 0; i < 1UL << order; i++)
+		page_kasan_tag_set(page + i, tag);
 	kasan_unpoison(page_address(page), PAGE_SIZE << order);
 }
 
 void __kasan_poison_pages(struct page *page, unsigned int order)
 {
-	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_PAGE_FREE);
+	if (kasan_tags())
+		kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_PAGE_FREE);
+	else
+		fill_page_shadow(page, order, KASAN_PAGE_FREE);
 }
 
 /* Pages of shadow for an area, as far as its neighbours did not need them already. */
@@ -86,9 +78,10 @@ int __kasan_populate_vmalloc(unsigned long addr, unsigned long size)
 	return 0;
 }
 
-void *__kasan_unpoison_vmalloc(void *start, unsigned long size)
+/* Code has no tags. Nor have, with hardware tags, pages that the caller has: Arm's memory has one, however it is mapped. */
+void *__kasan_unpoison_vmalloc(void *start, unsigned long size, bool pages)
 {
-	if (kasan_tags() && kasan_vmalloc_tags && (unsigned long)start < VMALLOC_END) /* code has no tags */
+	if (kasan_tags() && kasan_vmalloc_tags && is_vmalloc_addr(start) && !(pages && kasan_kind == KASAN_HW_TAGS))
 		start = kasan_set_tag(start, kasan_random_tag());
 	kasan_unpoison(start, size);
 	return start;

@@ -5,6 +5,7 @@
  * Mirrors Linux 6.1 mm/kasan/tags.c and sw_tags.c.
  */
 #include "tags.h"
+#include "track.h"
 #include <linux/spinlock.h>
 
 #define KASAN_STACK_RING_SIZE_DEFAULT (32UL << 10)
@@ -55,11 +56,13 @@ bool kasan_tags_match(unsigned long addr, size_t size)
 
 noinline void save_stack_info(struct kmem_cache *cache, void *object, bool is_free)
 {
-	depot_stack_handle_t stack = kasan_stacktrace ? kasan_save_stack() : 0;
-	u64 pos = __atomic_fetch_add(&kasan_stack_ring.pos, 1, __ATOMIC_RELAXED);
+	u64 pos = __atomic_fetch_add(&kasan_stack_ring.pos, 1, __ATOMIC_RELAXED), hash;
+	struct kasan_track track;
 
+	if (!set_recent_track(&track, &hash))
+		track.stack = kasan_save_stack(hash);
 	kasan_stack_ring.entries[pos % kasan_stack_ring.size] = (struct kasan_stack_ring_entry){
-		.ptr = object, .size = cache->object_size, .pid = current->pid, .stack = stack, .is_free = is_free,
+		.ptr = object, .size = cache->object_size, .pid = track.pid, .stack = track.stack, .is_free = is_free,
 	};
 }
 

@@ -414,7 +414,7 @@ static int kfence_init_pool(void)
 		return -ENOMEM;
 	}
 	memset(kfence_metadata, 0, size);
-	__kfence_pool = page_address(pool);
+	__kfence_pool = kasan_reset_tag(page_address(pool));
 	kfence_protect((unsigned long)__kfence_pool);
 	for (addr = (unsigned long)__kfence_pool + PAGE_SIZE; addr < (unsigned long)__kfence_pool + KFENCE_POOL_SIZE; addr += 2 * PAGE_SIZE) {
 		struct kfence_metadata *meta = addr_to_metadata(addr - PAGE_SIZE);

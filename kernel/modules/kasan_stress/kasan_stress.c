@@ -388,6 +388,7 @@ static int bad(unsigned long count)
 			tag_kinds[below(ARRAY_SIZE(tag_kinds))]();
 		else
 			kinds[below(ARRAY_SIZE(kinds))]();
+		kasan_enable_hw_tags();
 		cond_resched();
 	}
 	kasan_restore_multi_shot(multishot);

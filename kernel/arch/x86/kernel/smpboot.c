@@ -27,7 +27,7 @@ static bool setup_per_cpu_area(int cpu)
 		vfree(stacks);
 		return false;
 	}
-	__per_cpu_offset[cpu] = (unsigned long)page_address(page);
+	__per_cpu_offset[cpu] = (unsigned long)kasan_reset_tag(page_address(page));
 	per_cpu(this_cpu_off, cpu) = __per_cpu_offset[cpu];
 	per_cpu(cpu_number, cpu) = cpu;
 	per_cpu(cea_exception_stacks, cpu) = stacks;

@@ -1,0 +1,54 @@
+/* The shadow of generic mode as an array, inline for those who change it at every allocation and free. */
+#ifndef _MM_KASAN_SHADOW_H
+#define _MM_KASAN_SHADOW_H
+#include "kasan.h"
+
+static inline __attribute__((always_inline)) u8 *generic_shadow(const void *addr)
+{
+	return (u8 *)(((unsigned long)addr >> 3) + KASAN_GENERIC_OFFSET);
+}
+
+/* Most objects have few bytes of shadow: they are stored, the last of them twice if need be. */
+static inline __attribute__((always_inline)) void fill_shadow(u8 *shadow, size_t count, u8 value)
+{
+	u64 word = value * 0x0101010101010101;
+
+	if (count > 32) {
+		__asm__ volatile("rep stosb" : "+D"(shadow), "+c"(count) : "a"(value) : "memory");
+	} else if (count >= 8) {
+		u8 *last = shadow + count - 8;
+
+		for (; shadow < last; shadow += 8)
+			*(u64 *)shadow = word;
+		*(u64 *)last = word;
+	} else if (count & 4) {
+		*(u32 *)shadow = word;
+		*(u32 *)(shadow + count - 4) = word;
+	} else if (count) {
+		*shadow = value;
+		if (count & 2)
+			*(u16 *)(shadow + count - 2) = word;
+	}
+}
+
+/* Whole pages. */
+static inline __attribute__((always_inline)) void fill_page_shadow(struct page *page, unsigned int order, u8 value)
+{
+	u8 *shadow = generic_shadow(__va(page_to_pfn(page) << PAGE_SHIFT));
+	size_t words = PAGE_SIZE / 8 / 8 << order;
+
+	__asm__ volatile("rep stosq" : "+D"(shadow), "+c"(words) : "a"(value * 0x0101010101010101) : "memory");
+}
+
+/* An object, of which what lies behind size is red zone. */
+static inline __attribute__((always_inline)) void fill_object_shadow(void *object, size_t size, unsigned int object_size, u8 redzone)
+{
+	u8 *shadow = generic_shadow(object), *end = shadow + (object_size + 7) / 8;
+
+	fill_shadow(shadow, size / 8, 0);
+	shadow += size / 8;
+	if (size % 8)
+		*shadow++ = size % 8;
+	fill_shadow(shadow, end - shadow, redzone);
+}
+#endif

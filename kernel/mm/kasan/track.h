@@ -1,0 +1,63 @@
+/*
+ * Who allocates and frees. Every allocation and every free asks for its stack, and nearly all of them are asked for
+ * again and again. So the return addresses along the frame pointers, which the whole kernel keeps, are hashed, and only
+ * a stack that is not among the recent ones is unwound (common.c). An entry is the hash, with the handle of the stack in
+ * place of its low bits, which its place stands for. All of it inline: it is most of what KASAN costs.
+ */
+#ifndef _MM_KASAN_TRACK_H
+#define _MM_KASAN_TRACK_H
+#include "kasan.h"
+#include <asm/ptrace.h>
+
+#define RECENT_SETS 4096
+#define HANDLE_MASK ((1UL << DEPOT_HANDLE_BITS) - 1)
+extern u64 kasan_recent_stacks[RECENT_SETS][2];
+
+/* 0 on an interrupt's or exception's stack: that one is unwound. */
+static inline __attribute__((always_inline)) u64 hash_frames(const unsigned long *frame)
+{
+	/* above it lie the registers of the program, which are its affair */
+	unsigned long start = (unsigned long)current->stack, end = start + THREAD_SIZE - sizeof(struct pt_regs) - 2 * sizeof(*frame);
+	const unsigned long *next;
+	u64 hash = 0;
+
+	if (unlikely((unsigned long)frame - start >= THREAD_SIZE))
+		return 0;
+	for (;; frame = next) {
+		next = (const unsigned long *)frame[0];
+		hash = (hash ^ frame[1]) * 0x9e3779b97f4a7c15;
+		if (next <= frame || (unsigned long)next > end)
+			return hash ^ hash >> 32;
+	}
+}
+
+/* 0: it has to be unwound. */
+static inline __attribute__((always_inline)) depot_stack_handle_t recent_stack(u64 hash)
+{
+	const u64 *recent = kasan_recent_stacks[hash % RECENT_SETS];
+	u64 seen = READ_ONCE(recent[0]);
+
+	if (unlikely((seen ^ hash) > HANDLE_MASK)) {
+		seen = READ_ONCE(recent[1]);
+		if ((seen ^ hash) > HANDLE_MASK)
+			return 0;
+	}
+	return seen & HANDLE_MASK;
+}
+
+depot_stack_handle_t kasan_save_stack(u64 hash);
+void kasan_set_track(struct kasan_track *track, u64 hash);
+
+/* The stack from the function on that this is part of. */
+static inline __attribute__((always_inline)) bool set_recent_track(struct kasan_track *track, u64 *hash)
+{
+	track->pid = current->pid;
+	track->stack = 0;
+	*hash = 0;
+	if (unlikely(!kasan_stacktrace))
+		return true;
+	*hash = hash_frames(__builtin_frame_address(0));
+	track->stack = recent_stack(*hash);
+	return likely(track->stack);
+}
+#endif
