@@ -10,7 +10,7 @@ const PROGRAMS: { readonly [name: string]: string } = {
   files: "cat /bin/sh > /tmp/a; cat /tmp/a > /tmp/b; wc /tmp/b; rm /tmp/a; rm /tmp/b",
   list: "ls -l /bin /proc /dev /lib/modules/5.15.0",
   proc: "cat /proc/meminfo /proc/modules /proc/cpuinfo /proc/version",
-  module: "insmod mydriver; mydriver; rmmod mydriver",
+  module: "insmod mydriver; cat /dev/mydriver | wc; rmmod mydriver",
   loop: "for i in $(seq 300); do echo $i; done | wc",
 };
 const REPEAT = 4;

@@ -8,6 +8,7 @@ const OBJECT = /^ \[\d+, \d+\) '\w+'$/;
 const SUBSTITUTIONS: readonly (readonly [RegExp, string])[] = [
   [/([ >])[0-9a-f]{16}:(?: [0-9a-f]{2}){16}$/, "$1ADDRESS: BYTES"],
   [/^ *\^$/, "^"],
+  [/^Code: [0-9a-f <>]+$/, "Code: BYTES"],
   [/^raw: [0-9a-f ]+$/, "raw: WORDS"],
   [/^CPU: .*/, "CPU"],
   [/^This frame has \d+ objects?:$/, "This frame has N objects:"],

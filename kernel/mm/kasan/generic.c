@@ -7,6 +7,7 @@
  * Shadow: fc where nothing is, 00 the object, fb free; fa in the first granule of a free object whose free_track holds.
  * Mirrors Linux 6.1 mm/kasan/generic.c.
  */
+#include "shadow.h"
 #include "track.h"
 #include <asm/stacktrace.h>
 #include <linux/module.h>
@@ -16,27 +17,36 @@
 
 extern char __memory_text_start[], __memory_text_end[];
 
-static bool range_is_poisoned(unsigned long addr, size_t size)
+static inline __attribute__((always_inline)) bool is_zero(const u8 *shadow, size_t count)
+{
+	const u8 *end = shadow + count;
+
+	if (count >= 8) {
+		for (; shadow < end - 8; shadow += 8)
+			if (*(const u64 *)shadow)
+				return false;
+		return !*(const u64 *)(end - 8);
+	}
+	if (count & 4)
+		return !(*(const u32 *)shadow | *(const u32 *)(end - 4));
+	return !count || !(*shadow | (count & 2 ? *(const u16 *)(end - 2) : 0));
+}
+
+static inline __attribute__((always_inline)) bool range_is_poisoned(unsigned long addr, size_t size)
 {
 	unsigned long end = addr + size - 1;
-	const u8 *shadow = shadow_of((void *)addr), *last = shadow_of((void *)end);
+	const u8 *shadow = generic_shadow((void *)addr), *last = generic_shadow((void *)end);
 
-	while (last - shadow >= 8 && !*(const u64 *)shadow)
-		shadow += 8;
-	while (shadow < last && !*shadow)
-		shadow++;
-	return *shadow && (shadow < last || *shadow > KASAN_GRANULE_MASK || (end & KASAN_GRANULE_MASK) >= *shadow);
+	return !is_zero(shadow, last - shadow) || (*last && (*last >= 8 || (end & 7) >= *last));
 }
 
 noinline bool kasan_check_range(unsigned long addr, size_t size, bool write, unsigned long ret_ip)
 {
 	if (!kasan_enabled || !size)
 		return true;
-	if (kasan_tags())
-		return kasan_tags_match(addr, size) || !kasan_report(addr, size, write, ret_ip);
-	if (addr + size < addr || !addr_has_metadata(addr) || range_is_poisoned(addr, size))
-		return !kasan_report(addr, size, write, ret_ip);
-	return true;
+	if (kasan_tags() ? kasan_tags_match(addr, size) : addr + size >= addr && addr_has_metadata(addr) && !range_is_poisoned(addr, size))
+		return true;
+	return !kasan_report(addr, size, write, ret_ip);
 }
 
 /*

@@ -1,15 +1,19 @@
 /*
- * Random work for KASAN, by a seed: `echo "good SEED COUNT" > /sys/kernel/debug/kasan_stress/run` allocates, fills,
- * copies, compares and frees within bounds, which nobody may report; `bad SEED COUNT` makes one bad access after the
- * other and says before each what it is:
+ * Random work for KASAN and KFENCE, by a seed. `echo "good SEED COUNT" > /sys/kernel/debug/kasan_stress/run` allocates,
+ * fills, copies, compares and frees within bounds, which nobody may report. `bad SEED COUNT` makes one bad access for
+ * KASAN after the other and says before each what it is:
  *
  *   kasan_stress: NUMBER KIND ACCESS SIZE ADDRESS OBJECT
  *
  * ACCESS is Read, Write or Free (with size 0), OBJECT the slab object that the address lies in, or 0. What is written
- * out of bounds lies between the object and its slot's end, so that nothing breaks.
+ * out of bounds lies between the object and its slot's end, so that nothing breaks. `chance SEED COUNT`, for the tag
+ * modes, reads from neighbours, whose tags are random: the numbers of those that have another one go to the log.
+ * `kfence SEED COUNT` is `bad` for objects of KFENCE's pool: `kasan_stress: NUMBER KIND ADDRESS FIRST LAST`, the latter
+ * two of the object. `vfree SEED SIZE` reads from an area that is gone, which is an oops.
  */
 #include <linux/debugfs.h>
 #include <linux/kasan.h>
+#include <linux/kfence.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -156,7 +160,7 @@ static void say(const char *kind, const char *access, size_t size, const void *a
 		object ? kasan_reset_tag(object) : NULL);
 }
 
-static noinline void touch(void *p, size_t size, bool write)
+static inline __attribute__((always_inline)) void touch(void *p, size_t size, bool write)
 {
 	switch (size) {
 	case 1:
@@ -321,6 +325,36 @@ static noinline void touch_anything(const void *p)
 			 : "=r"(value) : "m"(*(const u64 *)p));
 }
 
+#ifdef CONFIG_KASAN_STACK
+/* Red zones of the compiler's. */
+static char global_array[21];
+
+static noinline void stack_right(void)
+{
+	char array[13];
+	size_t size = 1UL << below(4);
+
+	access("stack-out-of-bounds", around((char *)hide(array) + sizeof(array), size, 3), size, false, NULL);
+}
+
+static noinline void alloca_right(void)
+{
+	size_t n = 1 + below(60), size = 1UL << below(4);
+	char array[n];
+	char *end = (char *)hide(array) + n;
+
+	if (n >= size)
+		access("alloca-out-of-bounds", around(end, size, 8), size, false, NULL);
+}
+
+static void global_right(void)
+{
+	size_t size = 1UL << below(4);
+
+	access("global-out-of-bounds", around((char *)hide(global_array) + sizeof(global_array), size, 8), size, false, NULL);
+}
+#endif
+
 static void elsewhere(void)
 {
 	static const char *const kinds[] = { "null-ptr-deref", "user-memory-access", "wild-memory-access" };
@@ -377,10 +411,43 @@ static void tag_vmalloc_right(void)
 	vfree(p);
 }
 
+static void tag_range_right(void)
+{
+	size_t n = random_size(KMALLOC_MAX_CACHE_SIZE), room = slot_size(n) - ALIGN(n, KASAN_GRANULE_SIZE), more;
+	char *p = kmalloc(n, GFP_KERNEL);
+
+	if (n >= 8 && (long)room > 0) {
+		more = ALIGN(n, KASAN_GRANULE_SIZE) + 1 + below(room);
+		say("slab-out-of-bounds", "Write", more, p, p);
+		memset(hide(p), 0, more);
+	}
+	kfree(p);
+}
+
+static void tag_pages_freed(void)
+{
+	unsigned int order = below(3);
+	struct page *page = alloc_pages(GFP_KERNEL, order);
+	size_t size = 1UL << below(4);
+	char *p = page_address(page);
+
+	__free_pages(page, order);
+	access("invalid-access", p + below((PAGE_SIZE << order) - size), size, false, NULL);
+}
+
 static int bad(unsigned long count)
 {
-	static void (*const kinds[])(void) = { slab_right, cache_right, slab_freed, large_right, large_freed, vmalloc_right, pages_freed, range_right, copy_freed, free_twice, free_inside, elsewhere };
-	static void (*const tag_kinds[])(void) = { tag_slab_right, slab_freed, tag_large_right, tag_large_freed, tag_vmalloc_right, free_twice, free_inside };
+	static void (*const kinds[])(void) = {
+		slab_right, cache_right, slab_freed, large_right, large_freed, vmalloc_right, pages_freed, range_right, copy_freed, free_twice,
+		free_inside, elsewhere,
+#ifdef CONFIG_KASAN_STACK
+		stack_right, alloca_right, global_right,
+#endif
+	};
+	static void (*const tag_kinds[])(void) = {
+		tag_slab_right, slab_freed, tag_large_right, tag_large_freed, tag_vmalloc_right, tag_pages_freed, tag_range_right, copy_freed,
+		free_twice, free_inside,
+	};
 	bool multishot = kasan_save_enable_multi_shot();
 
 	for (number = 0; number < count; number++) {
@@ -392,6 +459,104 @@ static int bad(unsigned long count)
 		cond_resched();
 	}
 	kasan_restore_multi_shot(multishot);
+	return 0;
+}
+
+/* The memory behind an object is its neighbour's, or nobody's. */
+static int chance(unsigned long count)
+{
+	bool multishot = kasan_save_enable_multi_shot();
+	char *objects[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
+		objects[i] = kmalloc(64, GFP_KERNEL);
+	for (number = 0; number < count; number++) {
+		char **p = &objects[below(ARRAY_SIZE(objects))], *at;
+
+		kfree(*p);
+		*p = kmalloc(64, GFP_KERNEL);
+		at = *p + 64;
+		if (*(const volatile u8 *)kasan_mem_to_shadow(kasan_reset_tag(at)) != kasan_get_tag(at))
+			pr_info("kasan_stress: %lu differs %px\n", number, at);
+		touch(hide(at), 1, false);
+		kasan_enable_hw_tags();
+		cond_resched();
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(objects); i++)
+		kfree(objects[i]);
+	kasan_restore_multi_shot(multishot);
+	return 0;
+}
+
+/* ---- bad for KFENCE ---- */
+
+static void *sample(size_t n)
+{
+	for (;;) {
+		void *p = kmalloc(n, GFP_KERNEL);
+
+		if (is_kfence_address(p))
+			return hide(p);
+		kfree(p);
+		msleep(1);
+	}
+}
+
+static void say_kfence(const char *kind, const char *at, const char *p, size_t n)
+{
+	pr_info("kasan_stress: %lu %s %px %px %px\n", number, kind, at, p, p + n - 1);
+}
+
+static int kfence(unsigned long count)
+{
+	for (number = 0; number < count; number++) {
+		size_t n = random_size(PAGE_SIZE / 2);
+		char *p = sample(n), *page = (char *)((unsigned long)p & PAGE_MASK), *at;
+		bool write = below(2), left = p == page;
+
+		switch (below(5)) {
+		case 0: /* the guard page on its side */
+			at = left ? p - 1 - below(32) : page + PAGE_SIZE + below(32);
+			say_kfence(write ? "out-of-bounds write" : "out-of-bounds read", at, p, n);
+			touch(at, 1, write);
+			kfree(p);
+			break;
+		case 1:
+			at = p + below(n);
+			kfree(p);
+			say_kfence(write ? "use-after-free write" : "use-after-free read", at, p, n);
+			touch(hide(at), 1, write);
+			break;
+		case 2: /* the rest of the page, which the free looks at: to the right, or where that has no room, to the left */
+			at = left || p + n < page + PAGE_SIZE ? p + n : p - 1;
+			say_kfence("memory corruption", at, p, n);
+			*(volatile u8 *)at ^= 0x55;
+			kfree(p);
+			break;
+		case 3:
+			kfree(p);
+			say_kfence("invalid free", p, p, n);
+			kfree(hide(p));
+			break;
+		case 4:
+			at = p + 1 + below(n);
+			say_kfence("invalid free", at, p, n);
+			kfree(hide(at));
+			kfree(p);
+			break;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/* A read of what is not mapped any more: KASAN first, then the fault. */
+static noinline int vfree_read(unsigned long count)
+{
+	char *p = vmalloc(count);
+
+	vfree(p);
+	touch(hide(p + 16), 8, false);
 	return 0;
 }
 
@@ -416,6 +581,12 @@ static ssize_t run_write(struct file *file, const char __user *buf, size_t n, lo
 		err = good(count);
 	else if (!strcmp(text, "bad"))
 		err = bad(count);
+	else if (!strcmp(text, "vfree"))
+		err = vfree_read(count);
+	else if (!strcmp(text, "chance") && kasan_tags())
+		err = chance(count);
+	else if (!strcmp(text, "kfence") && kfence_sample_interval)
+		err = kfence(count);
 	else
 		return -EINVAL;
 	return err ? err : (ssize_t)n;
@@ -445,4 +616,4 @@ static void kasan_stress_exit(void)
 module_init(kasan_stress_init);
 module_exit(kasan_stress_exit);
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Seeded random work for KASAN");
+MODULE_DESCRIPTION("Seeded random work for KASAN and KFENCE");
