@@ -46,7 +46,7 @@ export async function neighbours(
 }
 
 const KFENCE =
-  /^BUG: KFENCE: ([a-z -]+) in .*\n\n[A-Z][a-z -]+(?: at| of)? 0x([0-9a-f]{16}) [^]*?^kfence-#\d+: 0x([0-9a-f]{16})-0x([0-9a-f]{16}), size=/gm;
+  /^BUG: KFENCE: ([a-z -]+) in .*\n\n[A-Z][a-z -]+(?: at| of)? 0x([0-9a-f]{16}) [\s\S]*?^kfence-#\d+: 0x([0-9a-f]{16})-0x([0-9a-f]{16}), size=/gm;
 
 /** `count` bad accesses to KFENCE's objects, of a machine with `no_hash_pointers`: `KIND ADDRESS FIRST LAST` each. */
 export async function badSamples(machine: Machine, seed: number, count: number): Promise<Accesses> {
