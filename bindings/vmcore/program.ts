@@ -79,6 +79,7 @@ export class Program {
 
   /** The same as `vmcore.program(vmlinux)`. */
   static async open(vmcore: Vmcore, table: SymbolTable): Promise<Program> {
+    checkBuildId(vmcore, table);
     const program = new Program(vmcore, table);
     const banner = program.symbols.address("linux_banner");
     const text = banner === undefined ? "" : await program.memory.string(banner);
@@ -246,6 +247,15 @@ export class Program {
     const address = this.symbols.address(name);
     return address === undefined ? "" : this.value(CHAR, address).memory.string(address);
   }
+}
+
+/** A vmlinux of the same version but another build has its symbols elsewhere. */
+function checkBuildId({ info }: Vmcore, table: SymbolTable): void {
+  if (info.buildId === undefined || table.buildId === undefined || info.buildId === table.buildId) return;
+  throw new CrashlabError(
+    "bad-kernel",
+    `expected the vmlinux with the build id ${info.buildId}, found ${table.buildId}; give the one that ran`,
+  );
 }
 
 /** The kernel's own word for how far KASLR moved it; else what a symbol's address in VMCOREINFO tells. */

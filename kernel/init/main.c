@@ -3,6 +3,7 @@
  * /init. Mirrors Linux init/main.c, init/version.c and init/initramfs.c.
  */
 #include <asm/processor.h>
+#include <linux/buildid.h>
 #include <linux/boot.h>
 #include <linux/fs.h>
 #include <linux/kexec.h>
@@ -186,6 +187,7 @@ static noinline void rest_init(void)
 void start_kernel(void)
 {
 	saved_command_line = boot_command_line;
+	init_vmlinux_build_id();
 	pr_notice("%s", linux_banner);
 	pr_info("Command line: %s\n", boot_command_line);
 	cpu_init();

@@ -3,6 +3,7 @@
  * ELF notes. Mirrors Linux kernel/crash_core.c and kexec_core.c.
  */
 #include <asm/processor.h>
+#include <linux/buildid.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/printk_ringbuffer.h>
@@ -67,7 +68,10 @@ unsigned long paddr_vmcoreinfo_note(void)
 
 static int crash_save_vmcoreinfo_init(void)
 {
+	char id[BUILD_ID_TEXT];
+
 	vmcoreinfo_append_str("OSRELEASE=%s\n", init_uts_ns.name.release);
+	vmcoreinfo_append_str("BUILD-ID=%s\n", build_id_text(vmlinux_build_id, id) + 1);
 	vmcoreinfo_append_str("PAGESIZE=%lu\n", (unsigned long)PAGE_SIZE);
 	SYMBOL(init_uts_ns);
 	OFFSET(uts_namespace, name);

@@ -55,26 +55,34 @@ unsigned long kallsyms_lookup_name(const char *name)
 	return 0;
 }
 
-static int format(char *buffer, unsigned long addr, long back)
+static int format(char *buffer, unsigned long addr, long back, bool add_buildid)
 {
 	unsigned long size, offset;
-	char *modname;
+	char *modname, id[BUILD_ID_TEXT] = "";
 	const char *name = kallsyms_lookup(addr + back, &size, &offset, &modname);
 
 	if (!name)
 		return snprintf(buffer, KSYM_SYMBOL_LEN, "0x%lx", addr);
+	if (modname && add_buildid && stacktrace_build_id)
+		build_id_text(__module_address(addr + back)->build_id, id);
 	if (modname)
-		return snprintf(buffer, KSYM_SYMBOL_LEN, "%s+0x%lx/0x%lx [%s]", name, offset - back, size, modname);
+		return snprintf(buffer, KSYM_SYMBOL_LEN, "%s+0x%lx/0x%lx [%s%s]", name, offset - back, size, modname, id);
 	return snprintf(buffer, KSYM_SYMBOL_LEN, "%s+0x%lx/0x%lx", name, offset - back, size);
 }
 
 int sprint_symbol(char *buffer, unsigned long addr)
 {
-	return format(buffer, addr, 0);
+	return format(buffer, addr, 0, false);
 }
 
 /* A return address belongs to the call before it, even where the next function begins. */
 int sprint_backtrace(char *buffer, unsigned long addr)
 {
-	return format(buffer, addr, -1);
+	return format(buffer, addr, -1, false);
+}
+
+/* As traces have it: with the module's build id where they show it. */
+int sprint_backtrace_build_id(char *buffer, unsigned long addr)
+{
+	return format(buffer, addr, -1, true);
 }

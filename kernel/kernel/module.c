@@ -246,11 +246,17 @@ static void *section_objs(const struct load_info *info, const char *name, size_t
 
 static void find_module_sections(struct module *mod, const struct load_info *info)
 {
+	unsigned int notes_size;
+	const void *notes;
+
 	mod->syms = section_objs(info, "__ksymtab", sizeof(*mod->syms), &mod->num_syms);
 	mod->bug_table = section_objs(info, "__bug_table", sizeof(*mod->bug_table), &mod->num_bugs);
 	mod->extable = section_objs(info, "__ex_table", sizeof(*mod->extable), &mod->num_exentries);
 	mod->orc_unwind_ip = section_objs(info, ".orc_unwind_ip", sizeof(s32), &mod->num_orcs);
 	mod->orc_unwind = section_objs(info, ".orc_unwind", 6, &mod->num_orcs);
+	notes = section_objs(info, ".note.gnu.build-id", 1, &notes_size);
+	if (notes)
+		build_id_parse_buf(notes, mod->build_id, notes_size);
 }
 
 static int move_module(struct module *mod, struct load_info *info)

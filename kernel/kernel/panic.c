@@ -111,8 +111,11 @@ void show_regs_print_info(const char *level)
 
 void dump_stack_print_info(const char *level)
 {
-	printk("%sCPU: %d PID: %d Comm: %.20s %s%s %s %.*s\n", level, smp_processor_id(), current->pid, current->comm,
-	       kexec_crash_image ? "Kdump: loaded " : "", print_tainted(), init_uts_ns.name.release, (int)strlen("#1 "), init_uts_ns.name.version);
+	char id[BUILD_ID_TEXT];
+
+	printk("%sCPU: %d PID: %d Comm: %.20s %s%s %s %.*s%s\n", level, smp_processor_id(), current->pid, current->comm,
+	       kexec_crash_image ? "Kdump: loaded " : "", print_tainted(), init_uts_ns.name.release, (int)strlen("#1 "), init_uts_ns.name.version,
+	       stacktrace_build_id ? build_id_text(vmlinux_build_id, id) + 1 : "");
 	if (hardware_name()[0])
 		printk("%sHardware name: %s\n", level, hardware_name());
 	print_worker_info(level, current);

@@ -4,9 +4,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { boot, type CrashReport, type Machine } from "../../bindings/index.ts";
 import { decodeStacktrace, findBuildIds, SymbolTable } from "../../bindings/symbols/index.ts";
+import { Vmcore } from "../../bindings/vmcore/index.ts";
 import { crashlab } from "../docs/run.ts";
-import { MYDRIVER, VMLINUX } from "../machine/crashed.ts";
+import { GUEST, MYDRIVER, VMLINUX } from "../machine/crashed.ts";
 import { readBytes } from "./program.ts";
 
 const vmlinux = SymbolTable.fromElf(readBytes(VMLINUX));
@@ -32,6 +34,45 @@ test.each([
 ] as const)("of %s", (_, file, table) => {
   const text = execFileSync("readelf", ["-n", file], { encoding: "utf8" });
   expect(table.buildId).toBe(/Build ID: ([0-9a-f]{40})/.exec(text)?.[1]);
+});
+
+describe("a machine booted with stacktrace_build_id", () => {
+  let machine: Machine;
+  let report: CrashReport;
+  beforeAll(async () => {
+    machine = await boot({ memory: "64M", cmdline: "stacktrace_build_id" });
+    await machine.exec("insmod labcrash");
+    await machine.write("echo h null_read > /sys/kernel/debug/labcrash/trigger\n");
+    await machine.run({ budget: 100_000_000 });
+    report = machine.reports[0] ?? expect.fail("no report");
+  });
+  afterAll(() => machine[Symbol.asyncDispose]());
+
+  test("prints the kernel's and the module's, as CONFIG_STACKTRACE_BUILD_ID does", () => {
+    const labcrash = SymbolTable.fromElf(readBytes(join(GUEST, "modules/labcrash.ko")));
+    const log = machine.consoleLog.join("\n");
+    expect(log).toMatch(
+      new RegExp(`CPU: 0 PID: 0 Comm: swapper/0 .* 5\\.15\\.0 #1 ${vmlinux.buildId}$`, "m"),
+    );
+    expect(log).toMatch(new RegExp(` lab_hrtimer\\+0x\\w+/0x\\w+ \\[labcrash ${labcrash.buildId}\\]$`, "m"));
+    expect(log).toMatch(/RIP: 0010:lab_null_read\+0x\w+\/0x\w+ \[labcrash\]$/m);
+    const decoded = decodeStacktrace(log, { vmlinux, modules: new Map([["labcrash", labcrash]]) });
+    expect(decoded).toMatch(/ lab_hrtimer \(modules\/labcrash\/[\w.]+:\d+\) labcrash$/m);
+  });
+
+  test("reports and dumps have them", async () => {
+    expect(report.trace.find(({ symbol }) => symbol === "lab_hrtimer")).toMatchObject({ module: "labcrash" });
+    const pieces: Uint8Array[] = [];
+    for await (const piece of await machine.kdump.capture({ dumpLevel: 31 })) pieces.push(piece);
+    const vmcore = await Vmcore.open(new Uint8Array(Buffer.concat(pieces)));
+    expect(vmcore.info.buildId).toBe(vmlinux.buildId);
+    const other = readBytes(VMLINUX);
+    other.set(
+      Buffer.from(OTHER, "hex"),
+      Buffer.from(other).indexOf(Buffer.from(vmlinux.buildId ?? "", "hex")),
+    );
+    await expect(vmcore.program(other)).rejects.toMatchObject({ code: "bad-kernel" });
+  });
 });
 
 describe("decodeStacktrace", () => {

@@ -213,6 +213,7 @@ bool kernel_text_address(unsigned long addr);
 #define KSYM_SYMBOL_LEN 256
 int sprint_symbol(char *buffer, unsigned long addr);
 int sprint_backtrace(char *buffer, unsigned long addr);
+int sprint_backtrace_build_id(char *buffer, unsigned long addr);
 unsigned long kallsyms_lookup_name(const char *name);
 const char *kallsyms_lookup(unsigned long addr, unsigned long *size, unsigned long *offset, char **modname);
 

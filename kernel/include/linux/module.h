@@ -1,6 +1,7 @@
 /* Loadable modules: struct module with Linux 5.15's members, and what a module's source uses. */
 #ifndef _LINUX_MODULE_H
 #define _LINUX_MODULE_H
+#include <linux/buildid.h>
 #include <linux/kernel.h>
 
 typedef struct elf64_sym { u32 st_name; u8 st_info, st_other; u16 st_shndx; u64 st_value, st_size; } Elf64_Sym;
@@ -14,6 +15,7 @@ struct module {
 	enum module_state state;
 	struct list_head list;
 	char name[56];
+	unsigned char build_id[BUILD_ID_SIZE_MAX];
 	const struct kernel_symbol *syms;
 	const s32 *crcs;
 	unsigned int num_syms, num_gpl_syms;

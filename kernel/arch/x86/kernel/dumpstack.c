@@ -178,7 +178,7 @@ static void printk_stack_address(unsigned long address, bool reliable, const cha
 {
 	char symbol[KSYM_SYMBOL_LEN];
 
-	sprint_backtrace(symbol, address);
+	sprint_backtrace_build_id(symbol, address);
 	printk("%s %s%s\n", log_lvl, reliable ? "" : "? ", symbol);
 }
 
