@@ -4,8 +4,8 @@ import { attendFlags } from "../machine/attention";
 import {
   canWrite,
   forgetLeftRam,
-  implicitHostForRead,
-  implicitHostForWrite,
+  hostForRead,
+  hostForWrite,
   implicitRead,
   implicitWrite,
   leftRam,
@@ -531,7 +531,7 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const room = (4096 - (to & 0xfff)) / sizeof<T>();
   if (room < count) count = room;
   if (count == 0) return 0;
-  const target = implicitHostForWrite<u8>(to);
+  const target = hostForWrite<u8>(to);
   if (target == 0) return 0;
   if (kind == id.STOS) {
     const value = load<T>(GPR);
@@ -544,7 +544,7 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const available = (4096 - (from & 0xfff)) / sizeof<T>();
   if (available < count) count = available;
   if (count == 0) return 0;
-  const source = implicitHostForRead<u8>(from);
+  const source = hostForRead<u8>(from);
   if (source == 0) return 0;
   const bytes = <u32>(count * sizeof<T>());
   // An overlap where the copy feeds itself must go element by element.

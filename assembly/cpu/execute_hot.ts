@@ -5,10 +5,10 @@
  * anything: `false` means that nothing has happened and that the general handler must do the instruction.
  */
 import { CPU, FLAG_KIND, FLAG_RESULT, FLAGS, GPR, OPERAND } from "../layout";
-import { hostForRead, hostForWrite, implicitHostForRead, implicitHostForWrite } from "../mmu/memory";
+import { hasMatchingTags, hostForRead, hostForWrite, openForRead, openForWrite } from "../mmu/memory";
 import { alu, multiplyHighSigned } from "./arithmetic";
 import { ADD, condition, DEC, INC, isBelow, LOGIC, SUB, setCarryOverflow, setGiven, setLazy } from "./flags";
-import { BELOW, DESTINATION, EQUAL, INDEX, LESS, NEGATIVE, SOURCE } from "./record";
+import { ACCESS_SIZE, BELOW, DESTINATION, EQUAL, INDEX, LESS, NEGATIVE, SOURCE } from "./record";
 import { FLAG_CF, FLAG_OF, RBP, RSP } from "./state";
 
 export function destination(r: u32): u32 {
@@ -227,48 +227,58 @@ export function moveIf<T>(r: u32, operation: u32): void {
   store<u64>(at, <u64>(condition(operation) ? load<T>(source(r)) : load<T>(at)));
 }
 
-// ---- memory ----
+// ---- memory: `host` is where the operand lies, 0 when the TLB does not know ----
+export function readable<T>(r: u32): u32 {
+  return hostForRead<T>(address(r));
+}
+export function writable<T>(r: u32): u32 {
+  return hostForWrite<T>(address(r));
+}
+/** 0 also when the shadow does not plainly allow the access. */
+export function checkedReadable<T>(r: u32): u32 {
+  return openForRead<T>(address(r));
+}
+export function checkedWritable<T>(r: u32): u32 {
+  return openForWrite<T>(address(r));
+}
+export function hasTags(r: u32): bool {
+  return hasMatchingTags(address(r), load<u8>(r, ACCESS_SIZE));
+}
 /** Loads with zero extension. */
-export function loadValue<T>(r: u32): bool {
-  const host = hostForRead<T>(address(r));
+export function loadValue<T>(r: u32, host: u32): bool {
   if (host == 0) return false;
   store<u64>(destination(r), <u64>load<T>(host));
   return true;
 }
-export function loadByte(r: u32): bool {
-  const host = hostForRead<u8>(address(r));
+export function loadByte(r: u32, host: u32): bool {
   if (host == 0) return false;
   store<u8>(destination(r), load<u8>(host));
   return true;
 }
 /** Loads with sign extension from `S` to the unsigned type `T`. */
-export function loadSigned<S, T>(r: u32): bool {
-  const host = hostForRead<S>(address(r));
+export function loadSigned<S, T>(r: u32, host: u32): bool {
   if (host == 0) return false;
   store<u64>(destination(r), <u64>(<T>load<S>(host)));
   return true;
 }
-export function storeValue<T>(r: u32): bool {
-  const host = hostForWrite<T>(address(r));
+export function storeValue<T>(r: u32, host: u32): bool {
   if (host == 0) return false;
   store<T>(host, load<T>(source(r)));
   return true;
 }
-export function fetch<T>(r: u32): bool {
-  const host = hostForRead<T>(address(r));
+export function fetch<T>(r: u32, host: u32): bool {
   if (host == 0) return false;
   store<u64>(OPERAND, <u64>load<T>(host));
   return true;
 }
-export function update<T>(r: u32, operation: u32): bool {
-  const host = hostForWrite<T>(address(r));
+export function update<T>(r: u32, host: u32, operation: u32): bool {
   if (host == 0) return false;
   store<T>(host, alu<T>(operation, load<T>(host), load<T>(source(r))));
   return true;
 }
 export function push(value: u64): bool {
   const at = load<u64>(GPR + RSP * 8) - 8;
-  const host = implicitHostForWrite<u64>(at);
+  const host = hostForWrite<u64>(at);
   if (host == 0) return false;
   store<u64>(host, value);
   store<u64>(GPR + RSP * 8, at);
@@ -276,7 +286,7 @@ export function push(value: u64): bool {
 }
 export function pop(r: u32): bool {
   const at = load<u64>(GPR + RSP * 8);
-  const host = implicitHostForRead<u64>(at);
+  const host = hostForRead<u64>(at);
   if (host == 0) return false;
   store<u64>(GPR + RSP * 8, at + 8);
   store<u64>(destination(r), load<u64>(host));
@@ -284,7 +294,7 @@ export function pop(r: u32): bool {
 }
 export function leave(): bool {
   const at = load<u64>(GPR + RBP * 8);
-  const host = implicitHostForRead<u64>(at);
+  const host = hostForRead<u64>(at);
   if (host == 0) return false;
   store<u64>(GPR + RSP * 8, at + 8);
   store<u64>(GPR + RBP * 8, load<u64>(host));

@@ -121,3 +121,30 @@ export const CALL_VALUE: u32 = 93;
 export const JE: u32 = 94;
 export const JNE: u32 = 95;
 export const JCC: u32 = 96;
+
+/**
+ * The forms from LOAD32 to UPDATE64 once more, this many further on, for code whose accesses are checked against a
+ * shadow: what the shadow does not plainly allow, they leave to the general handlers.
+ */
+export const CHECKED: u32 = 30;
+export const CHECKED_LOAD32: u32 = 97;
+export const CHECKED_LOAD64: u32 = 98;
+export const CHECKED_LOAD8: u32 = 99;
+export const CHECKED_LOAD_ZERO8: u32 = 100;
+export const CHECKED_LOAD_ZERO16: u32 = 101;
+export const CHECKED_LOAD_SIGN8_32: u32 = 102;
+export const CHECKED_LOAD_SIGN8_64: u32 = 103;
+export const CHECKED_LOAD_SIGN16_32: u32 = 104;
+export const CHECKED_LOAD_SIGN16_64: u32 = 105;
+export const CHECKED_LOAD_SIGN32_64: u32 = 106;
+export const CHECKED_STORE8: u32 = 107;
+export const CHECKED_STORE16: u32 = 108;
+export const CHECKED_STORE32: u32 = 109;
+export const CHECKED_STORE64: u32 = 110;
+export const CHECKED_FETCH8: u32 = 111;
+export const CHECKED_FETCH32: u32 = 112;
+export const CHECKED_FETCH64: u32 = 113;
+export const CHECKED_UPDATE32: u32 = 114;
+export const CHECKED_UPDATE64: u32 = 115;
+/** An access that is checked by tags: if they are alike, the record's plain form does it. */
+export const TAGGED: u32 = 116;

@@ -49,6 +49,7 @@ import {
   selectMode,
   setSegmentBase,
 } from "./state";
+import { forgetJumps } from "./traces";
 
 export let msrValue: u64 = 0;
 
@@ -164,6 +165,10 @@ export function writeMsr(msr: u32, value: u64): bool {
       return true;
     case 0x4c414201:
       if (load<u32>(SHADOW_ON) != 0) return false;
+      break;
+    case 0x4c414202:
+    case 0x4c414203:
+      forgetJumps();
       break;
     case 0x4c414204:
     case 0x4c414205:

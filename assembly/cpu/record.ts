@@ -15,6 +15,7 @@
  *   +36 u32 address of the source's value           or the trace behind it (0: not yet known)
  *   +40 u16 offset of the next instruction in the page
  *   +42 u16 second form; in JCC the condition as a mask (below)
+ *   +46 u8  the form where accesses are not checked    +47 u8  bytes of memory it accesses
  *   +44 u16 index register as the run loop uses it: the base of FS or GS where there is no index
  *
  * "Relative to CPU" and "address" are addresses in linear memory, so that a handler loads operands without asking
@@ -32,6 +33,8 @@ export const END_OFFSET: u32 = 40;
 export const SECOND_FORM: u32 = 42;
 export const CONDITION: u32 = 42;
 export const INDEX: u32 = 44;
+export const PLAIN_FORM: u32 = 46;
+export const ACCESS_SIZE: u32 = 47;
 
 /** A comparison's outcome is a set of these bits; a condition is the bits it asks for, and whether it is negated. */
 export const EQUAL: u32 = 1;
@@ -47,6 +50,8 @@ export const BIT_REX: u32 = 8;
 export const BIT_ADDRESS16: u32 = 16;
 export const BIT_REX_W: u32 = 32;
 export const BIT_OPSIZE: u32 = 64;
+/** Its accesses to memory are checked against a shadow (shadow/check.ts). */
+export const BIT_CHECKED: u32 = 128;
 
 export function recId(r: u32): u32 {
   return load<u16>(r);

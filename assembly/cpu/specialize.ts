@@ -4,12 +4,15 @@
  * is what the form does, and a record that fits no form keeps GENERAL.
  */
 import { CODE_BASE, CPU, GPR, OPERAND, RIP, ZERO } from "../layout";
+import { isTagged } from "../shadow/tags";
 import * as form from "./forms";
 import * as id from "./ids";
 import {
+  ACCESS_SIZE,
   BELOW,
   BIT_ADDRESS16,
   BIT_ADDRESS32,
+  BIT_CHECKED,
   BIT_LOCK,
   BIT_MEM,
   BIT_REX,
@@ -22,6 +25,7 @@ import {
   LESS,
   NEGATED,
   NEGATIVE,
+  PLAIN_FORM,
   RECORD_SIZE,
   recBits,
   recDisp,
@@ -39,7 +43,8 @@ import {
 import { FS, is64, RBP, RCX, SEGMENT_BASE, segmentAt } from "./state";
 
 /** Says where the instruction lies; RIP-relative operands become relative to the page, which stays put. */
-export function place(r: u32, offset: u32): void {
+export function place(r: u32, offset: u32, isChecked: bool): void {
+  if (isChecked) store<u8>(r, <u8>(recBits(r) | BIT_CHECKED), 6);
   const end = offset + recLength(r);
   store<u16>(r, <u16>end, END_OFFSET);
   if (!recIsMem(r) || load<u16>(r, 8) != <u16>(RIP - CPU)) return;
@@ -63,8 +68,36 @@ function immediate(r: u32): u32 {
   return r + 16;
 }
 
+function accessSize(what: u32): u8 {
+  switch (what) {
+    case form.LOAD8:
+    case form.LOAD_ZERO8:
+    case form.LOAD_SIGN8_32:
+    case form.LOAD_SIGN8_64:
+    case form.STORE8:
+    case form.FETCH8:
+      return 1;
+    case form.LOAD_ZERO16:
+    case form.LOAD_SIGN16_32:
+    case form.LOAD_SIGN16_64:
+    case form.STORE16:
+      return 2;
+    case form.LOAD64:
+    case form.STORE64:
+    case form.FETCH64:
+    case form.UPDATE64:
+      return 8;
+  }
+  return 4;
+}
+
 function set(r: u32, what: u32, destination: u32, source: u32): void {
-  store<u16>(r, <u16>what, FORM);
+  store<u8>(r, <u8>what, PLAIN_FORM);
+  const isChecked = what >= form.LOAD32 && what <= form.UPDATE64 && (recBits(r) & BIT_CHECKED) != 0;
+  if (isChecked && isTagged()) {
+    store<u8>(r, accessSize(what), ACCESS_SIZE);
+    store<u16>(r, <u16>form.TAGGED, FORM);
+  } else store<u16>(r, <u16>(isChecked ? what + form.CHECKED : what), FORM);
   store<u32>(r, destination, DESTINATION);
   store<u32>(r, source, SOURCE);
 }
@@ -286,10 +319,8 @@ function conditionMask(cc: u32): u32 {
 export function fuse(r: u32): void {
   const jump: u32 = load<u16>(r + RECORD_SIZE, FORM);
   if (jump < form.JE || jump > form.JCC || load<u16>(r + RECORD_SIZE, CONDITION) == 0) return;
-  const at = isFetch(load<u16>(r, FORM)) ? SECOND_FORM : FORM;
+  const plain: u32 = load<u8>(r, PLAIN_FORM);
+  const at = plain >= form.FETCH8 && plain <= form.FETCH64 ? SECOND_FORM : FORM;
   const what: u32 = load<u16>(r + at);
   if (what >= form.CMP32 && what <= form.TEST8) store<u16>(r + at, <u16>(what + form.FUSED));
-}
-function isFetch(what: u32): bool {
-  return what >= form.FETCH8 && what <= form.FETCH64;
 }

@@ -1,6 +1,6 @@
 /**
- * The decode cache: traces of consecutive records, one per basic block and page, found by physical address and
- * code mode.
+ * The decode cache: traces of consecutive records, one per basic block and page, found by physical address, code mode
+ * and how their accesses are checked against a shadow, which is one answer for a page (shadow/check.ts).
  *
  * A trace that ends in a direct jump or falls through keeps the address of the trace it leads to, if that lies in
  * the same page: the translation that holds for the one holds for the other. Other targets go through the jump
@@ -36,6 +36,8 @@ import { isBreakpoint } from "../machine/instruments";
 import { FRAME_CODE, frameFlags, isRam, markCode } from "../mmu/frames";
 import { noteLarge, protectFrame, readPhysical } from "../mmu/memory";
 import { FETCH, INVALID, walk, walkLarge } from "../mmu/walk";
+import { checksPage, isChecking } from "../shadow/check";
+import { isTagged } from "../shadow/tags";
 import { decode } from "./decode";
 import { raiseGp0 } from "./exceptions";
 import * as form from "./forms";
@@ -75,7 +77,7 @@ export function flushCodeIn(physical: u64): void {
     lines &= lines - 1;
     for (let start = line; start < line + 64; start++) {
       const slot = slotOf(start);
-      if (load<u64>(slot) >> 2 == start) store<u64>(slot, 0);
+      if (load<u64>(slot) >> 3 == start) store<u64>(slot, 0);
     }
   }
   store<u64>(CODE_LINES + (frame << 3), 0);
@@ -136,9 +138,10 @@ export function findTrace(): u32 {
   if (physical == INVALID) return 0;
   store<u64>(CODE_BASE, rip - (physical & 0xfff));
   const mode = load<u32>(CODE_MODE) >> 5;
-  const key = (physical << 2) | (mode + 1); // an empty slot is 0
+  const isChecked = checksPage(rip & ~0xfff);
+  const key = (physical << 3) | (isChecked ? (isTagged() ? 5 : 4) : mode + 1); // an empty slot is 0
   const slot = slotOf(physical);
-  const first = load<u64>(slot) == key ? load<u32>(slot, 8) : build(address, physical, slot, key);
+  const first = load<u64>(slot) == key ? load<u32>(slot, 8) : build(address, physical, slot, key, isChecked);
   const context =
     (load<u32>(JUMP_EPOCH) << 6) | (load<u32>(ACTIVE) << 3) | (load<u32>(CPL) == 3 ? 4 : 0) | mode;
   store<u32>(JUMP_CONTEXT, context);
@@ -208,7 +211,7 @@ function endTrace(record: u32, offset: u32, isJump: bool): void {
   store<u16>(record, <u16>offset, END_OFFSET);
 }
 
-function build(address: u64, physical: u64, slot: u32, key: u64): u32 {
+function build(address: u64, physical: u64, slot: u32, key: u64, isChecked: bool): u32 {
   if (load<u32>(RECORDS_NEXT) + (LONGEST + 2) * RECORD_SIZE > RECORDS_END) tracesReset();
   const first = load<u32>(RECORDS_NEXT);
   let record = first;
@@ -219,7 +222,7 @@ function build(address: u64, physical: u64, slot: u32, key: u64): u32 {
     if (load<u32>(BREAK_COUNT) != 0 && isBreakpoint(address + (at - physical))) {
       memory.fill(record, 0, RECORD_SIZE);
       store<u16>(record, <u16>id.HOST_BREAK);
-      place(record, <u32>(at - page));
+      place(record, <u32>(at - page), isChecked);
       specialize(record);
       isJump = true;
       record += RECORD_SIZE;
@@ -240,7 +243,7 @@ function build(address: u64, physical: u64, slot: u32, key: u64): u32 {
       if (n > 0) break;
       return crossing(address, physical, window);
     }
-    place(record, <u32>(at - page));
+    place(record, <u32>(at - page), isChecked);
     specialize(record);
     isJump = endsTrace(recId(record));
     record += RECORD_SIZE;
@@ -279,7 +282,8 @@ function crossing(address: u64, physical: u64, inFirst: u32): u32 {
     raiseGp0();
     return 0;
   }
-  place(CROSSING, <u32>physical & 0xfff);
+  // Of its two pages only one may be exempt.
+  place(CROSSING, <u32>physical & 0xfff, isChecking());
   specialize(CROSSING);
   store<u16>(CROSSING, 1, REMAINING);
   endTrace(CROSSING + RECORD_SIZE, load<u16>(CROSSING, END_OFFSET), endsTrace(recId(CROSSING)));

@@ -22,6 +22,7 @@ import {
   FORM,
   NEGATED,
   NEXT,
+  PLAIN_FORM,
   RECORD_SIZE,
   recId,
   recImm,
@@ -35,7 +36,7 @@ import { isCanonical, RSP } from "../cpu/state";
 import { system } from "../cpu/system";
 import { cachedTrace, endOf, follow, isKept, limit, remaining, startOf } from "../cpu/traces";
 import { BUDGET, CODE_BASE, GPR, RIP, SIGNAL } from "../layout";
-import { implicitHostForRead } from "../mmu/memory";
+import { hostForRead } from "../mmu/memory";
 
 /** Runs until BUDGET is spent or SIGNAL set; BUDGET then holds what is left, RIP the next instruction. */
 export function slice(): void {
@@ -339,94 +340,94 @@ export function slice(): void {
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD32:
-        if (!hot.loadValue<u32>(r)) break;
+        if (!hot.loadValue<u32>(r, hot.readable<u32>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD64:
-        if (!hot.loadValue<u64>(r)) break;
+        if (!hot.loadValue<u64>(r, hot.readable<u64>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD8:
-        if (!hot.loadByte(r)) break;
+        if (!hot.loadByte(r, hot.readable<u8>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD_ZERO8:
-        if (!hot.loadValue<u8>(r)) break;
+        if (!hot.loadValue<u8>(r, hot.readable<u8>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD_ZERO16:
-        if (!hot.loadValue<u16>(r)) break;
+        if (!hot.loadValue<u16>(r, hot.readable<u16>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD_SIGN8_32:
-        if (!hot.loadSigned<i8, u32>(r)) break;
+        if (!hot.loadSigned<i8, u32>(r, hot.readable<i8>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD_SIGN8_64:
-        if (!hot.loadSigned<i8, u64>(r)) break;
+        if (!hot.loadSigned<i8, u64>(r, hot.readable<i8>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD_SIGN16_32:
-        if (!hot.loadSigned<i16, u32>(r)) break;
+        if (!hot.loadSigned<i16, u32>(r, hot.readable<i16>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD_SIGN16_64:
-        if (!hot.loadSigned<i16, u64>(r)) break;
+        if (!hot.loadSigned<i16, u64>(r, hot.readable<i16>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.LOAD_SIGN32_64:
-        if (!hot.loadSigned<i32, u64>(r)) break;
+        if (!hot.loadSigned<i32, u64>(r, hot.readable<i32>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.STORE8:
-        if (!hot.storeValue<u8>(r)) break;
+        if (!hot.storeValue<u8>(r, hot.writable<u8>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.STORE16:
-        if (!hot.storeValue<u16>(r)) break;
+        if (!hot.storeValue<u16>(r, hot.writable<u16>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.STORE32:
-        if (!hot.storeValue<u32>(r)) break;
+        if (!hot.storeValue<u32>(r, hot.writable<u32>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.STORE64:
-        if (!hot.storeValue<u64>(r)) break;
+        if (!hot.storeValue<u64>(r, hot.writable<u64>(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.FETCH8:
-        if (!hot.fetch<u8>(r)) break;
+        if (!hot.fetch<u8>(r, hot.readable<u8>(r))) break;
         what = load<u16>(r, SECOND_FORM);
         continue;
       case form.FETCH32:
-        if (!hot.fetch<u32>(r)) break;
+        if (!hot.fetch<u32>(r, hot.readable<u32>(r))) break;
         what = load<u16>(r, SECOND_FORM);
         continue;
       case form.FETCH64:
-        if (!hot.fetch<u64>(r)) break;
+        if (!hot.fetch<u64>(r, hot.readable<u64>(r))) break;
         what = load<u16>(r, SECOND_FORM);
         continue;
       case form.UPDATE32:
-        if (!hot.update<u32>(r, recOperation(r))) break;
+        if (!hot.update<u32>(r, hot.writable<u32>(r), recOperation(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
       case form.UPDATE64:
-        if (!hot.update<u64>(r, recOperation(r))) break;
+        if (!hot.update<u64>(r, hot.writable<u64>(r), recOperation(r))) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
         continue;
@@ -444,6 +445,102 @@ export function slice(): void {
         if (!hot.leave()) break;
         r += RECORD_SIZE;
         what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD32:
+        if (!hot.loadValue<u32>(r, hot.checkedReadable<u32>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD64:
+        if (!hot.loadValue<u64>(r, hot.checkedReadable<u64>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD8:
+        if (!hot.loadByte(r, hot.checkedReadable<u8>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD_ZERO8:
+        if (!hot.loadValue<u8>(r, hot.checkedReadable<u8>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD_ZERO16:
+        if (!hot.loadValue<u16>(r, hot.checkedReadable<u16>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD_SIGN8_32:
+        if (!hot.loadSigned<i8, u32>(r, hot.checkedReadable<i8>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD_SIGN8_64:
+        if (!hot.loadSigned<i8, u64>(r, hot.checkedReadable<i8>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD_SIGN16_32:
+        if (!hot.loadSigned<i16, u32>(r, hot.checkedReadable<i16>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD_SIGN16_64:
+        if (!hot.loadSigned<i16, u64>(r, hot.checkedReadable<i16>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_LOAD_SIGN32_64:
+        if (!hot.loadSigned<i32, u64>(r, hot.checkedReadable<i32>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_STORE8:
+        if (!hot.storeValue<u8>(r, hot.checkedWritable<u8>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_STORE16:
+        if (!hot.storeValue<u16>(r, hot.checkedWritable<u16>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_STORE32:
+        if (!hot.storeValue<u32>(r, hot.checkedWritable<u32>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_STORE64:
+        if (!hot.storeValue<u64>(r, hot.checkedWritable<u64>(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_FETCH8:
+        if (!hot.fetch<u8>(r, hot.checkedReadable<u8>(r))) break;
+        what = load<u16>(r, SECOND_FORM);
+        continue;
+      case form.CHECKED_FETCH32:
+        if (!hot.fetch<u32>(r, hot.checkedReadable<u32>(r))) break;
+        what = load<u16>(r, SECOND_FORM);
+        continue;
+      case form.CHECKED_FETCH64:
+        if (!hot.fetch<u64>(r, hot.checkedReadable<u64>(r))) break;
+        what = load<u16>(r, SECOND_FORM);
+        continue;
+      case form.CHECKED_UPDATE32:
+        if (!hot.update<u32>(r, hot.checkedWritable<u32>(r), recOperation(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.CHECKED_UPDATE64:
+        if (!hot.update<u64>(r, hot.checkedWritable<u64>(r), recOperation(r))) break;
+        r += RECORD_SIZE;
+        what = load<u16>(r, FORM);
+        continue;
+      case form.TAGGED:
+        if (!hot.hasTags(r)) break;
+        what = load<u8>(r, PLAIN_FORM);
         continue;
       case form.CMP32_JCC: {
         const outcome = hot.compareOutcome<u32, i32>(r);
@@ -502,7 +599,7 @@ export function slice(): void {
         break;
       case form.RET: {
         const stack = load<u64>(GPR + RSP * 8);
-        const host = implicitHostForRead<u64>(stack);
+        const host = hostForRead<u64>(stack);
         if (host == 0) break;
         const target = load<u64>(host);
         if (!isCanonical(target)) break;

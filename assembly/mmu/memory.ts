@@ -11,7 +11,8 @@
  * restore. The slow path then uses it without a walk.
  *
  * Where a shadow is checked (shadow/check.ts), an access is fast only when the shadow bytes of its first and last
- * granule are zero. Everything else about it is decided by mayAccess(), before anything is read or written.
+ * granule plainly allow it. Everything else about it is decided by mayAccess(), before anything is read or written.
+ * Of the run loop's forms only those of checked code look (openForRead, openForWrite): others pay nothing.
  *
  * A tag that cannot match is the entry's own page with bit 12 flipped: that bit picks the entry, so no address
  * that reaches it can carry it. Everything else (misses, page crossings, devices, code pages) is slow.
@@ -62,7 +63,9 @@ import {
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
-import { forgetShadowPages, isShadow, mayAccess, shadowOf } from "../shadow/check";
+import { mayAccess, shadowOf } from "../shadow/check";
+import { forgetShadowPages, isShadow } from "../shadow/pages";
+import { hasTag, isTagged } from "../shadow/tags";
 import { FRAME_CODE, FRAME_DIRTY, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
 import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkLarge, walkWritable } from "./walk";
 
@@ -72,24 +75,23 @@ function entryOf(address: u64): u32 {
   return load<u32>(TLB_MODE) + (<u32>(address >> 7) & 0x7fe0);
 }
 
-/** Whether the shadow of an entry, if it has one, lets `T` at offset x pass without a closer look. */
-function isOpen<T>(e: u32, x: u32): bool {
+/** Whether the shadow of an entry, if it has one, lets up to 8 bytes at offset x pass without a closer look. */
+function isOpen(e: u32, x: u32, size: u32, address: u64): bool {
   const shadow = load<u32>(e, 20);
   if (shadow == 0) return true;
-  if (sizeof<T>() == 1) return load<u8>(shadow + (x >> 3)) == 0;
-  return (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + sizeof<T>() - 1) >> 3))) == 0;
-}
-
-function isOpenFor(e: u32, x: u32, size: u32): bool {
-  const shadow = load<u32>(e, 20);
-  if (shadow == 0) return true;
-  return size <= 8 && (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + size - 1) >> 3))) == 0;
+  if (!isTagged()) {
+    if (size == 1) return load<u8>(shadow + (x >> 3)) == 0;
+    return (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + size - 1) >> 3))) == 0;
+  }
+  if (size == 1) return hasTag(shadow + (x >> 4), address);
+  return hasTag(shadow + (x >> 4), address) && hasTag(shadow + ((x + size - 1) >> 4), address);
 }
 
 export function read<T>(address: u64): T {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
-  if (x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x)) return load<T>(load<u32>(e, 16) + <u32>x);
+  if (x <= 4096 - sizeof<T>() && isOpen(e, <u32>x, sizeof<T>(), address))
+    return load<T>(load<u32>(e, 16) + <u32>x);
   const host = slowRead(address, sizeof<T>());
   return host == 0 ? <T>0 : load<T>(host);
 }
@@ -97,7 +99,7 @@ export function read<T>(address: u64): T {
 export function write<T>(address: u64, value: T): void {
   const e = entryOf(address);
   const x = load<u64>(e, 8) ^ address;
-  if (x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x)) {
+  if (x <= 4096 - sizeof<T>() && isOpen(e, <u32>x, sizeof<T>(), address)) {
     store<T>(load<u32>(e, 16) + <u32>x, value);
     return;
   }
@@ -106,43 +108,54 @@ export function write<T>(address: u64, value: T): void {
   slowWrite(address, sizeof<T>());
 }
 
-/** Host address of a value that the fast path can read or write, else 0. */
+// Host address of a value that the fast path can read or write, else 0. Without a look at the shadow: for code that is
+// not checked; for what PUSH, CALL, RET and their like do to the stack; for strings whose whole range was looked at.
 export function hostForRead<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
-  return x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+  return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
 }
 export function hostForWrite<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e, 8) ^ address;
-  return x <= 4096 - sizeof<T>() && isOpen<T>(e, <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+  return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
+}
+// The same for code that is checked by granules, whose TLB has the shadow of every page. Small enough to be inlined.
+export function openForRead<T>(address: u64): u32 {
+  const e = entryOf(address);
+  const x = load<u64>(e) ^ address;
+  return x <= 4096 - sizeof<T>() && isZero<T>(load<u32>(e, 20), <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+}
+export function openForWrite<T>(address: u64): u32 {
+  const e = entryOf(address);
+  const x = load<u64>(e, 8) ^ address;
+  return x <= 4096 - sizeof<T>() && isZero<T>(load<u32>(e, 20), <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+}
+function isZero<T>(shadow: u32, x: u32): bool {
+  if (sizeof<T>() == 1) return load<u8>(shadow + (x >> 3)) == 0;
+  return (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + sizeof<T>() - 1) >> 3))) == 0;
+}
+/** Whether an access of up to 8 bytes is allowed by the tags of a page that the TLB knows. */
+export function hasMatchingTags(address: u64, size: u32): bool {
+  const e = entryOf(address);
+  const x = load<u64>(e) ^ address;
+  return x <= 4096 - size && isOpen(e, <u32>x, size, address);
 }
 
-// What PUSH, CALL, RET and their like do to the stack, and strings whose whole range was looked at: no shadow check.
 export function implicitRead<T>(address: u64): T {
-  const host = implicitHostForRead<T>(address);
+  const host = hostForRead<T>(address);
   if (host != 0) return load<T>(host);
   const copy = slowReadTo(address, sizeof<T>(), BOUNCE);
   return copy == 0 ? <T>0 : load<T>(copy);
 }
 export function implicitWrite<T>(address: u64, value: T): void {
-  const host = implicitHostForWrite<T>(address);
+  const host = hostForWrite<T>(address);
   if (host != 0) {
     store<T>(host, value);
     return;
   }
   store<T>(BOUNCE, value);
   slowWrite(address, sizeof<T>());
-}
-export function implicitHostForRead<T>(address: u64): u32 {
-  const e = entryOf(address);
-  const x = load<u64>(e) ^ address;
-  return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
-}
-export function implicitHostForWrite<T>(address: u64): u32 {
-  const e = entryOf(address);
-  const x = load<u64>(e, 8) ^ address;
-  return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
 }
 
 export function readU8(address: u64): u64 {
@@ -312,7 +325,7 @@ function slowWrite(from: u64, size: u32): bool {
 
 /** True when the byte at `address` could be read: what CLFLUSH checks. Else the exception is pending. */
 export function canRead(from: u64): bool {
-  if (implicitHostForRead<u8>(from) != 0) return true;
+  if (hostForRead<u8>(from) != 0) return true;
   const address = resolve(from);
   return checkAddress(from, address, 1, false) && translate(tagOf(from), address, READ) != INVALID;
 }
@@ -321,7 +334,7 @@ export function canRead(from: u64): bool {
 export function canWrite(from: u64, size: u32): bool {
   const e = entryOf(from);
   const x = load<u64>(e, 8) ^ from;
-  if (x <= 4096 - size && isOpenFor(e, <u32>x, size)) return true;
+  if (x <= 4096 - size && (size <= 8 ? isOpen(e, <u32>x, size, from) : load<u32>(e, 20) == 0)) return true;
   if (!mayAccess(from, size, true)) return false;
   const address = resolve(from);
   if (!checkAddress(from, address, size, true)) return false;

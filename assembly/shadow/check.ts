@@ -26,7 +26,6 @@
 import { raise, raisePageFault, SC } from "../cpu/exceptions";
 import { is64, rip, TLB_USER } from "../cpu/state";
 import {
-  ACTIVE,
   CPL,
   SHADOW_ADDRESS,
   SHADOW_EXEMPT_END,
@@ -34,8 +33,6 @@ import {
   SHADOW_NONE,
   SHADOW_OFFSET,
   SHADOW_ON,
-  SHADOW_PAGES,
-  SHADOW_PAGES_SIZE,
   SHADOW_RECORDED,
   SHADOW_SIZE,
   SHADOW_SKIP,
@@ -43,67 +40,45 @@ import {
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
-import { frameOf, isRam } from "../mmu/frames";
-import { INVALID, peek } from "../mmu/walk";
+import { FIRST, granuleBits, shadowAddress, shadowHost } from "./pages";
 import {
   compareTags,
+  isTagged,
   MATCH,
   MISMATCH,
   matchesAll,
-  TAGS,
   TAGS_RECORD_LOADS,
   TAGS_RECORD_STORES,
+  TOP,
 } from "./tags";
-
-/** The lowest address that has a shadow: where the upper half begins. */
-const FIRST: u64 = 0xffff800000000000;
-
-function shadowAddress(address: u64): u64 {
-  return (address >> 3) + load<u64>(SHADOW_OFFSET);
-}
 
 /** Whether the instruction under way is one whose data accesses are checked. */
 export function isChecking(): bool {
   return load<u32>(SHADOW_ON) != 0 && load<u32>(CPL) != 3 && is64();
 }
 
-/** Whether an address lies in the shadow: then translations depend on how it is mapped. */
-export function isShadow(address: u64): bool {
+/**
+ * Whether accesses of code on this page are checked. What is decoded of it is decoded for one or the other, so a page that
+ * is exempt in part counts as checked: mayAccess() knows better.
+ */
+export function checksPage(page: u64): bool {
   return (
-    load<u32>(SHADOW_ON) == 1 && address >= shadowAddress(FIRST) && address <= shadowAddress(u64.MAX_VALUE)
+    isChecking() && (page < load<u64>(SHADOW_EXEMPT_START) || page + 0xfff >= load<u64>(SHADOW_EXEMPT_END))
   );
 }
 
-/** Host address of a shadow byte, 0 when it is not mapped. Where its page lies is kept until the TLB is flushed. */
-function hostOf(address: u64): u32 {
-  const shadow = shadowAddress(address);
-  const known = SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 31) << 4);
-  const tag = (shadow & ~0xfff) | 1;
-  if (load<u64>(known) != tag) {
-    const physical = peek(shadow);
-    if (physical == INVALID) return 0;
-    store<u64>(known, tag);
-    store<u64>(known, physical, 8);
-  }
-  const physical = load<u64>(known, 8);
-  return isRam(physical) ? frameOf(physical) + (<u32>shadow & 0xfff) : 0;
-}
-
-/** A CPU's translations are forgotten: those of the shadow too. */
-export function forgetShadowPages(cpu: u32): void {
-  memory.fill(SHADOW_PAGES + cpu * SHADOW_PAGES_SIZE, 0, SHADOW_PAGES_SIZE);
-}
-
 /**
- * What an entry of the TLB in force keeps: host address of the page's 512 shadow bytes, 0 when accesses by it are not
- * checked. What the processor does for itself while a program runs fills the kernel's TLB too, so the TLB counts.
+ * What an entry of the TLB in force keeps: host address of the page's shadow bytes, 0 in the TLB of programs, whose
+ * accesses are not checked. What the processor does for itself while one runs fills the kernel's TLB, so the TLB counts.
  */
 export function shadowOf(page: u64): u32 {
   if (load<u32>(SHADOW_ON) == 0 || load<u32>(TLB_MODE) == load<u32>(TLB_BASE) + TLB_USER * TLB_SIZE) return 0;
-  const isTagged = (load<u32>(SHADOW_ON) & TAGS) != 0;
-  if (isTagged && matchesAll(page)) return 0;
-  const host = isTagged || page < FIRST ? 0 : hostOf(page);
-  if (host != 0) return host;
+  if (isTagged() && matchesAll(page)) return 0;
+  const address = isTagged() ? page | TOP : page;
+  const host = address < FIRST ? 0 : shadowHost(shadowAddress(address));
+  // All of them on one page of the shadow: nothing says that its offset is aligned.
+  if (host != 0 && (host & 0xfff) <= 4096 - (4096 >> <u32>granuleBits())) return host;
+  // Bytes that allow nothing, and the tag of no pointer that is looked at.
   memory.fill(SHADOW_NONE, 0xff, 512);
   return SHADOW_NONE;
 }
@@ -113,7 +88,7 @@ export function mayAccess(address: u64, size: u64, isWrite: bool): bool {
   if (!isChecking() || load<u32>(SHADOW_SKIP) != 0 || size == 0) return true;
   const code = rip() - 1; // RIP is behind the instruction
   if (code >= load<u64>(SHADOW_EXEMPT_START) && code < load<u64>(SHADOW_EXEMPT_END)) return true;
-  if ((load<u32>(SHADOW_ON) & TAGS) != 0) {
+  if (isTagged()) {
     const found = compareTags(address, size);
     return found == MISMATCH ? refuse(address, size, isWrite) : found == MATCH;
   }
@@ -122,7 +97,7 @@ export function mayAccess(address: u64, size: u64, isWrite: bool): bool {
   let granule = address >> 3;
   const end = last >> 3;
   while (granule <= end) {
-    const host = hostOf(granule << 3);
+    const host = shadowHost(granule + load<u64>(SHADOW_OFFSET));
     if (host == 0) {
       raisePageFault(granule + load<u64>(SHADOW_OFFSET), 0);
       return false;

@@ -13,8 +13,7 @@
  */
 import { raisePageFault } from "../cpu/exceptions";
 import { SHADOW_OFFSET, SHADOW_ON } from "../layout";
-import { frameOf, isRam } from "../mmu/frames";
-import { INVALID, peek } from "../mmu/walk";
+import { shadowHost } from "./pages";
 
 /** SHADOW_ON, the control register: tags instead of bytes of granules of 8; of four bits; loads, stores only recorded. */
 export const TAGS: u32 = 2;
@@ -22,12 +21,23 @@ export const TAGS_NARROW: u32 = 1;
 export const TAGS_RECORD_LOADS: u32 = 4;
 export const TAGS_RECORD_STORES: u32 = 8;
 
-const TOP: u64 = 0xff00000000000000;
+/** The top byte of addresses as they are translated. */
+export const TOP: u64 = 0xff00000000000000;
+
+export function isTagged(): bool {
+  return (load<u32>(SHADOW_ON) & TAGS) != 0;
+}
 
 /** Whether accesses through this pointer are not looked at. */
 export function matchesAll(address: u64): bool {
   if (((address >> 47) & 0x1ff) != 0x1ff) return true;
   return (load<u32>(SHADOW_ON) & TAGS_NARROW) != 0 ? ((address >> 56) & 15) == 15 : address >> 56 == 255;
+}
+
+/** Whether the tag at `host` is that of a pointer. */
+export function hasTag(host: u32, address: u64): bool {
+  const mask: u32 = 255 >> ((load<u32>(SHADOW_ON) & TAGS_NARROW) << 2);
+  return ((load<u8>(host) ^ <u32>(address >> 56)) & mask) == 0;
 }
 
 /** What a look at the tags says. */
@@ -38,8 +48,6 @@ export const NO_TAGS: u32 = 2;
 
 export function compareTags(address: u64, size: u64): u32 {
   if (matchesAll(address)) return MATCH;
-  const mask: u32 = (load<u32>(SHADOW_ON) & TAGS_NARROW) != 0 ? 15 : 255;
-  const tag = <u32>(address >> 56);
   const first = address | TOP;
   const last = first + size - 1;
   if (last < first) return MISMATCH;
@@ -47,16 +55,15 @@ export function compareTags(address: u64, size: u64): u32 {
   let at = (first >> 4) + offset;
   const end = (last >> 4) + offset;
   while (at <= end) {
-    const physical = peek(at);
-    if (physical == INVALID || !isRam(physical)) {
+    const host = shadowHost(at);
+    if (host == 0) {
       raisePageFault(at, 0);
       return NO_TAGS;
     }
-    const host = frameOf(physical) + (<u32>physical & 0xfff);
     // To the end of this page of tags.
     let count: u64 = 4096 - (at & 0xfff);
     if (count > end - at + 1) count = end - at + 1;
-    for (let n: u32 = 0; n < <u32>count; n++) if (((load<u8>(host + n) ^ tag) & mask) != 0) return MISMATCH;
+    for (let n: u32 = 0; n < <u32>count; n++) if (!hasTag(host + n, address)) return MISMATCH;
     at += count;
   }
   return MATCH;

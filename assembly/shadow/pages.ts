@@ -1,0 +1,47 @@
+/**
+ * Where the pages of the shadow lie. A guest maps them like any memory; where one was found is kept until the CPU's TLB
+ * is flushed, which INVLPG of a page of the shadow does too.
+ */
+import { ACTIVE, SHADOW_OFFSET, SHADOW_ON, SHADOW_PAGES, SHADOW_PAGES_SIZE } from "../layout";
+import { frameOf, isRam } from "../mmu/frames";
+import { INVALID, peek } from "../mmu/walk";
+import { isTagged } from "./tags";
+
+/** The lowest address that has a shadow: where the upper half begins. */
+export const FIRST: u64 = 0xffff800000000000;
+
+/** Bytes of memory that a byte of shadow speaks for, as a power of two. */
+export function granuleBits(): u64 {
+  return isTagged() ? 4 : 3;
+}
+
+/** Where the shadow of an address of the upper half, its top byte all ones, lies. */
+export function shadowAddress(address: u64): u64 {
+  return (address >> granuleBits()) + load<u64>(SHADOW_OFFSET);
+}
+
+/** Whether an address lies in the shadow: then translations depend on how it is mapped. */
+export function isShadow(address: u64): bool {
+  return (
+    load<u32>(SHADOW_ON) != 0 && address >= shadowAddress(FIRST) && address <= shadowAddress(u64.MAX_VALUE)
+  );
+}
+
+/** Host address of a byte of the shadow, 0 when it is not mapped. */
+export function shadowHost(shadow: u64): u32 {
+  const known = SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 31) << 4);
+  const tag = (shadow & ~0xfff) | 1;
+  if (load<u64>(known) != tag) {
+    const physical = peek(shadow);
+    if (physical == INVALID) return 0;
+    store<u64>(known, tag);
+    store<u64>(known, physical, 8);
+  }
+  const physical = load<u64>(known, 8);
+  return isRam(physical) ? frameOf(physical) + (<u32>shadow & 0xfff) : 0;
+}
+
+/** A CPU's translations are forgotten: those of the shadow too. */
+export function forgetShadowPages(cpu: u32): void {
+  memory.fill(SHADOW_PAGES + cpu * SHADOW_PAGES_SIZE, 0, SHADOW_PAGES_SIZE);
+}
