@@ -4,6 +4,7 @@ import { attendFlags } from "../machine/attention";
 import {
   canWrite,
   forgetLeftRam,
+  hostForOverwrite,
   hostForRead,
   hostForWrite,
   implicitRead,
@@ -523,6 +524,11 @@ function setCounter(n: u32, value: u64, mask: u64): void {
   else setGpr(n, value & mask);
 }
 
+function targetOf(address: u64, size: u32): u32 {
+  const host = hostForWrite<u8>(address);
+  return host != 0 ? host : hostForOverwrite(address, size);
+}
+
 /** A stretch of REP MOVS or STOS inside one page on each side; 0 when it has to go element by element. */
 function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64): u64 {
   const to = linear(0, di);
@@ -531,9 +537,9 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const room = (4096 - (to & 0xfff)) / sizeof<T>();
   if (room < count) count = room;
   if (count == 0) return 0;
-  const target = hostForWrite<u8>(to);
-  if (target == 0) return 0;
   if (kind == id.STOS) {
+    const target = targetOf(to, <u32>count * sizeof<T>());
+    if (target == 0) return 0;
     const value = load<T>(GPR);
     if (value == <T>(<u64>(<u8>value) * 0x0101010101010101))
       memory.fill(target, <u8>value, <u32>count * sizeof<T>());
@@ -547,6 +553,8 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
   const source = hostForRead<u8>(from);
   if (source == 0) return 0;
   const bytes = <u32>(count * sizeof<T>());
+  const target = targetOf(to, bytes);
+  if (target == 0) return 0;
   // An overlap where the copy feeds itself must go element by element.
   if (target > source && target < source + bytes) return 0;
   memory.copy(target, source, bytes);

@@ -120,6 +120,20 @@ export function hostForWrite<T>(address: u64): u32 {
   const x = load<u64>(e, 8) ^ address;
   return x <= 4096 - sizeof<T>() ? load<u32>(e, 16) + <u32>x : 0;
 }
+/**
+ * The same for a stretch of a page that holds code, which is forgotten where it is overwritten. 0 when the page is not
+ * cached as writable and dirty.
+ */
+export function hostForOverwrite(address: u64, size: u32): u32 {
+  const e = entryOf(address);
+  const known = load<u64>(e, 24);
+  const physical = (known & ~0xfff) | (address & 0xfff);
+  if ((known & CACHED_WRITABLE) == 0 || load<u64>(e) != (address & ~0xfff)) return 0;
+  if ((frameFlags(physical) & (FRAME_CODE | FRAME_DIRTY)) != (FRAME_CODE | FRAME_DIRTY)) return 0;
+  if (hitsCode(physical, size)) flushCodeIn(physical);
+  return load<u32>(e, 16) + (<u32>address & 0xfff);
+}
+
 // The same for code that is checked by granules, whose TLB has the shadow of every page. Small enough to be inlined.
 export function openForRead<T>(address: u64): u32 {
   const e = entryOf(address);
