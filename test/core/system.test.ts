@@ -234,3 +234,30 @@ describe("what is cached", () => {
     }
   });
 });
+
+describe("code that a string instruction overwrites", () => {
+  const FUNCTION = 0x30000;
+  const returns = (value: number): number[] => [0xb8, ...u32(value), 0xc3]; // mov eax, value; ret
+  const CALL = [0x48, 0xc7, 0xc3, ...u32(FUNCTION), 0xff, 0xd3]; // mov rbx, FUNCTION; call rbx
+  const board = {
+    pieces: [
+      { address: FUNCTION, bytes: Uint8Array.from(returns(1)) },
+      { address: 0x31000, bytes: Uint8Array.from(returns(2)) },
+    ],
+  };
+  const copy = (to: number): number[] => [
+    ...[0x48, 0xc7, 0xc6, ...u32(0x31000), 0x48, 0xc7, 0xc7, ...u32(to)], // mov rsi, 31000h; mov rdi, to
+    ...[0xb9, ...u32(6), 0xf3, 0xa4], // mov ecx, 6; rep movsb
+  ];
+  test.each([
+    ["the function itself", 0, 2n],
+    ["what lies beside it on its page", 0x100, 1n],
+  ])("%s", async (_what, offset, expected) => {
+    // Written before it is called: the page is dirty, and its translation cached.
+    const written = [0xc6, 0x04, 0x25, ...u32(FUNCTION + 0x200), 0];
+    const core = await ring0([...written, ...CALL, ...copy(FUNCTION + offset), ...CALL, HLT], {}, board);
+    core.run(100);
+    expect(core.registers().rax).toBe(expected);
+    expect([...core.readPhysical(BigInt(FUNCTION + offset), 6)]).toEqual(returns(2));
+  });
+});

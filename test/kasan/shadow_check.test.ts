@@ -125,6 +125,42 @@ describe("the shadow check", () => {
     expect(vectors(await checked([...point(DATA), 0x8a, 0x03], bad, { before: exempt }))).toEqual([]);
   });
 
+  it("exempts code to the byte, where a page is exempt only in part too", async () => {
+    const access = [...point(DATA), 0x8a, 0x03];
+    const exempt = (end: number): number[] => [
+      ...wrmsr(0x4c414202, BigInt(CODE)),
+      ...wrmsr(0x4c414203, BigInt(end)),
+    ];
+    const end = CODE + exempt(0).length + ENABLE.length + access.length;
+    expect(vectors(await checked(access, [0xff], { before: exempt(end) }))).toEqual([]);
+    expect(vectors(await checked(access, [0xff], { before: exempt(end - 1) }))).toEqual([SHADOW_CHECK]);
+  });
+
+  it("takes back an exemption at once", async () => {
+    const access = [...point(DATA), 0x8a, 0x03];
+    const before = [...wrmsr(0x4c414202, BigInt(CODE)), ...wrmsr(0x4c414203, BigInt(CODE + 0x1000))];
+    const core = await checked([...access, ...wrmsr(0x4c414203, BigInt(CODE)), ...access], [0xff], {
+      before,
+    });
+    const rip = CODE + before.length + ENABLE.length + 2 * access.length + wrmsr(0, 0n).length - 2;
+    expect(core.exceptions()).toMatchObject([{ vector: SHADOW_CHECK, rip: BigInt(rip) }]);
+  });
+
+  it("finds a page's shadow on two pages, where the offset is not that of a page", async () => {
+    const core = await ring0(
+      [
+        ...[...wrmsr(0x4c414201, OFFSET + 0xf00n), ...wrmsr(0x4c414200, 1n)],
+        ...[...point(DATA), 0x8a, 0x03, 0x8a, 0x83, ...u32(0x800), 0x8a, 0x83, ...u32(0x808), HLT],
+      ],
+      {},
+      { shadowCheck: true },
+    );
+    core.writePhysical(BigInt(SHADOW + DATA / 8 + 0x1001), Uint8Array.of(0xff));
+    core.run(200);
+    const rip = BigInt(CODE + ENABLE.length + 7 + 2 + 6);
+    expect(core.exceptions()).toMatchObject([{ vector: SHADOW_CHECK, rip }]);
+  });
+
   it("refuses what has no shadow, and faults where the shadow is not mapped", async () => {
     const low = await checked([0xbb, ...u32(0x1000), 0x8a, 0x03], []);
     expect(vectors(low)).toEqual([SHADOW_CHECK]);
