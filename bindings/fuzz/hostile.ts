@@ -70,6 +70,7 @@ export async function fuzzHostile(options: HostileOptions = {}): Promise<Hostile
       machines.set(key, core);
       core.reset();
       startHostile(core, random);
+      if (random.oneIn(2)) core.inject({ kind: "block-attach", sectors: BigInt(random.below(64)) });
       for (let left = ROUND; left > 0; ) {
         const budget = 1 + random.below(random.pick([10, 1000, 30_000]));
         const began = performance.now();
@@ -80,6 +81,8 @@ export async function fuzzHostile(options: HostileOptions = {}): Promise<Hostile
           failures.push(`seed ${seed}: a slice took ${Math.round(milliseconds)} ms`);
         exits[kind] = (exits[kind] ?? 0) + 1;
         left -= budget;
+        if (kind === "block" && !random.oneIn(4))
+          core.inject({ kind: "block-complete", status: random.pick([0, 2]) });
         if (kind === "triple-fault" || kind === "reset" || (kind === "halted" && random.oneIn(2))) break;
         if (random.oneIn(4)) disturb(core, random);
       }

@@ -30,6 +30,13 @@ type Sequence = (random: Random, wide: boolean) => number[];
 /** mov eax, value (operand size of the mode; 16-bit code reads it otherwise, which is as good). */
 const load = (register: number, value: number): number[] => [0xb8 + register, ...u32(value)];
 
+const wrmsr = (msr: number, low: number, high: number): number[] => [
+  ...[...load(1, msr), ...load(0, low), ...load(2, high)],
+  ...[0x0f, 0x30],
+];
+/** invpcid rax, [rsi] */
+const INVPCID = [0x66, 0x0f, 0x38, 0x82, 0x06];
+
 const SEQUENCES: readonly Sequence[] = [
   // rdmsr, wrmsr
   (r) => [
@@ -84,6 +91,40 @@ const SEQUENCES: readonly Sequence[] = [
       : // mov eax, crN; xor eax, bit; mov crN, eax
         [...[0x0f, 0x20, 0xc0 | (cr << 3)], ...[0x35, ...u32(toggle)], ...[0x0f, 0x22, 0xc0 | (cr << 3)]];
   },
+  // a breakpoint somewhere near: mov drN, rax; mov dr7, rax
+  (r) => {
+    const n = r.below(4);
+    const near = r.pick([0x40000 + r.below(0x10000), 0x100000 + r.below(0x4000), r.below(0x10000), r.u32()]);
+    const control = (r.below(4) << (n * 2)) | (r.below(16) << (16 + n * 4)) | (r.oneIn(8) ? r.u32() : 0x400);
+    return [...[...load(0, near), 0x0f, 0x23, 0xc0 | (n << 3)], ...[...load(0, control), 0x0f, 0x23, 0xf8]];
+  },
+  // single step: pushf; or dword [rsp], TF; popf
+  () => [0x9c, 0x81, 0x0c, 0x24, 0, 1, 0, 0, 0x9d],
+  // x2APIC mode, its registers, the TSC deadline
+  (r) => wrmsr(0x1b, 0xfee00000 | r.pick([0xd00, 0xc00, 0x900, 0x100]), 0),
+  (r) =>
+    wrmsr(0x800 + r.pick([0x08, 0x0b, 0x0f, 0x28, 0x30, 0x30, 0x32, 0x38, 0x3e, 0x3f]), r.u32(), r.below(5)),
+  (r) => [...wrmsr(0x832, 0x40000 | r.below(256), 0), ...wrmsr(0x6e0, r.below(0x100000), 0)],
+  // a request to the disk, with a buffer in memory or anywhere
+  (r) => {
+    const out = (port: number, value: number): number[] => [
+      ...load(2, 0x5e0 + port),
+      ...load(0, value),
+      0xef,
+    ];
+    return [
+      ...[...out(0x04, r.below(16)), ...out(0x0c, r.oneIn(4) ? r.u32() : r.below(0x800000) & ~511)],
+      ...[...out(0x14, r.oneIn(4) ? r.u32() : r.below(9)), ...out(0x18, r.below(5))],
+    ];
+  },
+  // an entry of a table changes, and what is cached of it may go
+  (r, wide) => {
+    const entry = 0x1000 + r.below(5) * 0x1000 + r.below(r.pick([4, 512])) * 8;
+    const value = (r.below(0x800) << 12) | r.below(0x1000);
+    const at = wide ? [0x67, 0xc7, 0x04, 0x25] : [0xc7, 0x05];
+    const forget = r.pick([[], [0x0f, 0x01, 0x3f], [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8], INVPCID]);
+    return [...at, ...u32(entry), ...u32(value), ...load(0, r.below(5)), ...forget];
+  },
   // segment and table registers, far transfers, INT, IRET
   (r) => [
     ...load(0, r.oneIn(3) ? r.below(0x10000) : r.below(16) * 8 + r.below(4)),
@@ -123,12 +164,15 @@ const SEQUENCES: readonly Sequence[] = [
   (r) => [0x50 + r.below(16)],
 ];
 
+/** The longest sequence in bytes. */
+const LONGEST = 64;
+
 /** A page or more of code. `wide`: for 64-bit mode. */
 export function hostileCode(random: Random, length: number, wide: boolean): Uint8Array {
   const bytes = random.bytes(length);
   const share = random.pick([0, 2, 2, 8]);
   if (share === 0) return bytes;
-  for (let at = 0; at < length - 32; ) {
+  for (let at = 0; at < length - LONGEST; ) {
     if (random.below(10) < share) {
       const sequence = random.pick(SEQUENCES)(random, wide);
       bytes.set(sequence, at);

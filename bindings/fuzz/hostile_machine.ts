@@ -74,6 +74,7 @@ function writeTables(view: DataView, random: Random, ramBytes: number): void {
     if (n >= 0x1f0) set(0x4000 + n * 8, BigInt(0xc0000000 + n * MIB2) | 0x83n);
   }
   for (let n = 0; n < 1024; n++) view.setUint32(FLAT_DIRECTORY - TABLES + n * 4, n * 0x400000 + 0x87, true);
+  if (random.oneIn(4)) wildTables(set, random, ramBytes);
   // The second 2 MiB by 4 KiB pages, of which some are damaged.
   set(0x3008, 0x5000n | user);
   for (let n = 0; n < 512; n++)
@@ -82,6 +83,17 @@ function writeTables(view: DataView, random: Random, ramBytes: number): void {
     const entry = TABLES + random.below(5) * PAGE + random.pick([0, 8, 16, 24, random.below(512) * 8]);
     const old = view.getBigUint64(entry - TABLES, true);
     set(entry, random.oneIn(3) ? random.u64() : old ^ (1n << BigInt(random.below(64))));
+  }
+}
+
+/** Entries that lead anywhere, into the tables themselves too; those by which the code runs stay. */
+function wildTables(set: (address: number, value: bigint) => void, random: Random, ramBytes: number): void {
+  for (let n = random.pick([20, 200, 2000]); n > 0; n--) {
+    const table = TABLES + random.below(5) * PAGE;
+    const index = 1 + random.below(random.pick([3, 511]));
+    const frame = random.oneIn(3) ? TABLES + random.below(5) * PAGE : random.below(ramBytes >> 12) * PAGE;
+    const strange = random.oneIn(6) ? 1n << BigInt(random.below(64)) : 0n;
+    set(table + index * 8, (BigInt(frame) | BigInt(random.below(0x200) | 1)) ^ strange);
   }
 }
 
@@ -198,6 +210,14 @@ function randomRegisters(core: Core, random: Random, cpu: number): void {
     (BigInt(random.u32()) & 0x3f7fd5n & ~(random.oneIn(8) ? 0n : 0x20100n)) | 2n,
     cpu,
   );
+  if (random.oneIn(3)) {
+    for (const name of ["dr0", "dr1", "dr2", "dr3"] as const) core.setRegister(name, place(random), cpu);
+    core.setRegister(
+      "dr7",
+      BigInt(random.u32() & 0xffff_07ff) & (random.oneIn(2) ? 0xffffffffn : 0xff000fn),
+      cpu,
+    );
+  }
   core.setRegister("lstar", place(random), cpu);
   core.setRegister("star", random.u64() & 0x3b003b00000000n, cpu);
   core.setRegister("sysenterEip", place(random), cpu);

@@ -19,6 +19,8 @@ const u32 = (value: number): number[] => [
 const movDr = (n: number): number[] => [0x0f, 0x23, 0xc0 | (n << 3)];
 /** push imm32; popfq */
 const setFlags = (flags: number): number[] => [0x68, ...u32(flags), 0x9d];
+/** CR4.OSXSAVE */
+const XSAVE = [...movRax(0x40620), 0x0f, 0x22, 0xe0];
 const out = (port: number, value: number): number[] => [0xb0, value, 0xe6, port];
 
 /** Programs the interrupt controller and timer for one tick, and waits for it with interrupts off. */
@@ -118,6 +120,25 @@ describe("control registers", () => {
     ["CR4 without PAE in long mode", [...movRax(0), 0x0f, 0x22, 0xe0]],
     ["CR0 with NW and without CD", [...movRax(0xa0000033 | 0), 0x89, 0xc0, 0x0f, 0x22, 0xc0]],
     ["CR3 beyond physical addresses", [0x48, 0xb8, 0, 0, 0, 0, 0, 1, 0, 0, 0x0f, 0x22, 0xd8]],
+    ["CR0 with bits above 31", [0x48, 0xb8, 0x33, 0, 5, 0x80, 1, 0, 0, 0, 0x0f, 0x22, 0xc0]],
+    ["CR0 with PG and without PE", [...movRax(0x80050032 | 0), 0x89, 0xc0, 0x0f, 0x22, 0xc0]],
+    ["CR0 without PG, in 64-bit code", [...movRax(0x50033), 0x0f, 0x22, 0xc0]],
+    ["CR4 with bits above 31", [0x48, 0xb8, 0x20, 0, 0, 0, 1, 0, 0, 0, 0x0f, 0x22, 0xe0]],
+    ["CR4.VMXE, which is not offered", [...movRax(0x2020), 0x0f, 0x22, 0xe0]],
+    [
+      "CR4.PCIDE with bits 0 to 11 of CR3",
+      [...movRax(0x1008), 0x0f, 0x22, 0xd8, ...movRax(0x20020), 0x0f, 0x22, 0xe0],
+    ],
+    ["reserved bits of EFER", [0xb9, ...u32(0xc0000080), ...movRax(0xd03), 0x31, 0xd2, 0x0f, 0x30]],
+    ["EFER.LME changed under paging", [0xb9, ...u32(0xc0000080), ...movRax(0xc01), 0x31, 0xd2, 0x0f, 0x30]],
+    ["DR7 with bits above 31", [0x48, 0xb8, 0, 4, 0, 0, 1, 0, 0, 0, 0x0f, 0x23, 0xf8]],
+    ["DR6 with bits above 31", [0x48, 0xb8, 0, 0, 0, 0, 1, 0, 0, 0, 0x0f, 0x23, 0xf0]],
+    ["XCR0 without x87", [...XSAVE, 0x31, 0xc9, ...movRax(2), 0x31, 0xd2, 0x0f, 0x01, 0xd1]],
+    [
+      "XCR0 with AVX, which is not offered",
+      [...XSAVE, 0x31, 0xc9, ...movRax(7), 0x31, 0xd2, 0x0f, 0x01, 0xd1],
+    ],
+    ["XCR1", [...XSAVE, ...[0xb9, ...u32(1)], ...movRax(3), 0x31, 0xd2, 0x0f, 0x01, 0xd1]],
     ["CR8 above 15", [...movRax(16), 0x44, 0x0f, 0x22, 0xc0]],
     ["an unknown MSR", [0xb9, ...u32(0x12345), 0x0f, 0x32]],
   ];
