@@ -9,7 +9,7 @@ function answer(a: u32, b: u32, c: u32, d: u32): void {
   setGpr(RDX, d);
 }
 
-/** FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT. */
+/** FPU DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE-36. */
 const FEATURES_EDX: u32 =
   1 |
   (1 << 2) |
@@ -23,6 +23,7 @@ const FEATURES_EDX: u32 =
   (1 << 13) |
   (1 << 15) |
   (1 << 16) |
+  (1 << 17) |
   (1 << 7) |
   (1 << 14) |
   (1 << 12);

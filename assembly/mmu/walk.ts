@@ -161,6 +161,8 @@ function walk32(address: u64, kind: u32): u64 {
   if ((entry & P) == 0) return fault(address, kind, user, false, 0);
   const isWrite = (kind & WRITE) != 0;
   if ((entry & PS) != 0 && (cr4() & CR4_PSE) != 0) {
+    // Bits 13 to 20 are those above 4 GiB (PSE-36), bit 21 is reserved (SDM 3A table 4-4).
+    if ((entry & 0x200000) != 0) return fault(address, kind, user, false, 9);
     if (!permitted(kind, user, entry, false)) return fault(address, kind, user, false, 1);
     const marked = entry | A | (isWrite ? D : 0);
     if (marked != entry) storeEntry(directory, marked, 4);

@@ -86,6 +86,29 @@ describe("VEX in 16-bit code", () => {
   });
 });
 
+describe("a page of 4 MiB", () => {
+  const DIRECTORY = 0x40000;
+  const read = async (entry: number): Promise<Awaited<ReturnType<typeof protected32>>> => {
+    const enable = [0x0f, 0x20, 0xc0, 0x0d, ...u32(1 << 31), 0x0f, 0x22, 0xc0];
+    const entries = [...u32(0x83), ...u32(entry)];
+    const core = await protected32([...enable, 0xa1, ...u32(0x400000 + DATA), HLT], {
+      ...{ cr3: DIRECTORY, cr4: 0x10 },
+      pieces: [
+        { address: DIRECTORY, bytes: Uint8Array.from(entries) },
+        { address: DATA, bytes: Uint8Array.of(0x2a) },
+      ],
+    });
+    core.run(100);
+    return core;
+  };
+  test("has bits 13 to 20 above 4 GiB, where no memory is, and bit 21 reserved", async () => {
+    expect((await read(0x83)).registers().rax).toBe(0x2an);
+    expect((await read(0x83 | (1 << 13))).registers().rax).toBe(0xffffffffn);
+    const reserved = await read(0x83 | (1 << 21));
+    expect(reserved.exceptions()).toMatchObject([{ vector: 14, error: 9, cr2: BigInt(0x400000 + DATA) }]);
+  });
+});
+
 describe("IA-32e mode", () => {
   const PML4 = 0x40000;
   /** ltr, then mov cr0 with PG, with EFER.LME and PAE set. */
