@@ -23,7 +23,10 @@ function advice(path: string): string {
   if (path === "core.wasm") return `run: npm run build:core; ${BUNDLER}`;
   const [, build] = /^guest-(\w+)\//.exec(path) ?? [];
   if (build === undefined) return `run: npm run build:guest; ${BUNDLER}`;
-  return `instrumented kernels are not in the npm package; in crashlab's sources run: npm run build:guest -- --kasan=${build}`;
+  return (
+    `instrumented kernels are not in the npm package; in crashlab's sources run: npm run build:guest -- --kasan=${build}; ` +
+    `elsewhere give boot() that build's vmlinux and initramfs.cpio as kernel and initrd`
+  );
 }
 
 const load = once(async (path) => {

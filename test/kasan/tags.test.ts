@@ -2,13 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { boot, type CrashReport, faults, type KasanOptions } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
+import { bootMode } from "./modes.ts";
 import { kasanReports } from "./reports.ts";
+import { badAccesses, everyday, neighbours } from "./stress.ts";
 import { runSuite } from "./suite.ts";
 import { NOT_HARDWARE, ONLY_GENERIC, TAG_CASES } from "./tag_cases.ts";
 
 const HARDWARE: KasanOptions = { mode: "hw-tags" };
 const SOFTWARE: KasanOptions = { mode: "sw-tags" };
-const STRESS = "/sys/kernel/debug/kasan_stress/run";
 /** Cases that read byte by byte, each of which is reported: at least as often as it says. */
 const AT_LEAST = new Set(["kasan_strings"]);
 
@@ -67,44 +68,26 @@ describe("kasan_test", () => {
 });
 
 describe("the tag modes", () => {
-  it.each([HARDWARE, SOFTWARE])(
-    "have nothing to say about a boot, the user's programs and random work within bounds ($mode)",
-    async (kasan) => {
-      const machine = await boot({
-        kasan,
+  it.each(["hw-tags", "sw-tags", "hw-tags-async"])(
+    "have nothing to say about a boot, the user's programs and random work within bounds (%s)",
+    async (mode) => {
+      const machine = await bootMode(mode, {
         cmdline: "kasan_multi_shot",
         cpus: 2,
         kfence: { sampleInterval: 5 },
       });
-      for (const command of [
-        "insmod kasan_stress",
-        `echo good 1 3000 > ${STRESS}`,
-        "ls -l /bin; cat /proc/modules /proc/meminfo; echo a b | cat",
-        "insmod mydriver; rmmod mydriver; mkdir /tmp/a; echo text > /tmp/a/b; cat /tmp/a/b; rm /tmp/a/b",
-        "rmmod kasan_stress",
-      ]) {
-        const { status } = await machine.exec(command, { budget: 20e9 });
-        expect([command, status]).toEqual([command, 0]);
-      }
-      expect(machine.consoleLog.filter((line) => /BUG|WARNING|KASAN:/.test(line))).toEqual([]);
+      expect(await everyday(machine, 1, 3000)).toEqual([]);
     },
     90_000,
   );
 
-  it.each([HARDWARE, SOFTWARE])(
-    "find every one of random bad accesses, with its kind, size, address and object ($mode)",
-    async (kasan) => {
-      const machine = await boot({ kasan });
+  it.each(["hw-tags", "sw-tags"])(
+    "find every one of random bad accesses, with its kind, size, address and object (%s)",
+    async (mode) => {
+      const machine = await bootMode(mode);
       await machine.exec("insmod kasan_stress");
-      const from = machine.consoleLog.length;
-      expect((await machine.exec(`echo bad 7 200 > ${STRESS}`, { budget: 20e9 })).status).toBe(0);
-      const log = machine.consoleLog.slice(from);
-      const truth = log.flatMap((line) => /kasan_stress: (?:\d+) (.*)/.exec(line)?.[1] ?? []);
-      const hex = (value: bigint): string => value.toString(16).padStart(16, "0");
-      const found = kasanReports(log).map(({ kind, access, size, address, object }) =>
-        [kind, access, size, hex(address), hex(object)].join(" "),
-      );
-      expect(truth.length).toBeGreaterThan(120);
+      const { truth, found, log } = await badAccesses(machine, 7, 200);
+      expect(truth.length).toBeGreaterThan(150);
       expect(found).toEqual(truth);
       const { address = 0n } = kasanReports(log).findLast(({ kind }) => kind === "use-after-free") ?? {};
       expect(machine.kasan.shadowOf(address)).toMatchObject({ granule: expect.anything(), value: 0xfe });
@@ -115,6 +98,33 @@ describe("the tag modes", () => {
     },
     60_000,
   );
+
+  it.each(["hw-tags", "sw-tags"])(
+    "find a neighbour exactly when its tag is another one (%s)",
+    async (mode) => {
+      const machine = await bootMode(mode);
+      await machine.exec("insmod kasan_stress");
+      const { truth, found } = await neighbours(machine, 7, 200);
+      expect(found).toEqual(truth);
+      // 14 or 254 tags.
+      expect(truth.length).toBeGreaterThan(150);
+      if (mode === "hw-tags") expect(truth.length).toBeLessThan(200);
+    },
+    60_000,
+  );
+
+  it("stop comparing on a processor that has reported, with hardware tags, as on Arm", async () => {
+    for (const [mode, reports] of [
+      ["hw-tags", 1],
+      ["sw-tags", 2],
+    ] as const) {
+      const machine = await bootMode(mode, { cmdline: "kasan_multi_shot" });
+      await machine.exec("insmod labcrash");
+      for (let n = 0; n < 2; n++)
+        await machine.exec("sh -c 'echo p use_after_free > /sys/kernel/debug/labcrash/trigger'");
+      expect([mode, kasanReports(machine.consoleLog).length]).toEqual([mode, reports]);
+    }
+  }, 60_000);
 
   it("parse as reports with both tags", async () => {
     const machine = await boot({ kasan: HARDWARE });

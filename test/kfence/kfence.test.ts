@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { boot, type CrashReport } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
 import { qemuConsole } from "../guest/qemu.ts";
+import { badSamples } from "../kasan/stress.ts";
 import { casesOf, reportsOf, runSuite } from "./suite.ts";
 
 const LINUX = readFileSync(
@@ -105,6 +106,68 @@ describe("KFENCE", () => {
       expect(Number(/total frees: (\d+)/.exec(stdout)?.[1])).toBeGreaterThan(3);
     }
   }, 60_000);
+
+  it("finds every one of random bad accesses to samples, with its kind, address and object", async () => {
+    const machine = await boot({ kfence: OFTEN, cmdline: "no_hash_pointers" });
+    await machine.exec("insmod kasan_stress");
+    const { truth, found } = await badSamples(machine, 7, 150);
+    expect(truth.length).toBe(150);
+    expect(found).toEqual(truth);
+    const { stdout } = await machine.exec(`cat ${DEBUG}/stats`);
+    expect(stdout).toMatch(/^total bugs: 150$/m);
+  }, 60_000);
+
+  it("is left alone by KASAN: its own cases report the same with both", async () => {
+    const machine = await boot({ kfence: OFTEN, kasan: { mode: "generic" }, cmdline: "kasan_multi_shot" });
+    const cases = await runSuite(machine);
+    for (const [name, reports] of EXPECTED)
+      expect([name, reportsOf(cases.get(name)?.log ?? [])]).toEqual([name, reports]);
+    expect(machine.consoleLog.filter((line) => line.includes("KASAN:"))).toEqual([]);
+  }, 60_000);
+
+  it("has Linux's files: names, modes and every line of them", async () => {
+    const machine = await boot({ kfence: OFTEN });
+    await machine.exec("ls /bin; sleep 0.1; ls /bin");
+    const run = async (command: string): Promise<string> => (await machine.exec(command)).stdout;
+    const files = await run(`ls -l ${PARAMETERS} ${DEBUG}`);
+    expect(
+      [...files.matchAll(/^(-\S+) .* (\w+)$/gm)].map(([, mode, name]) => `${mode} ${name}`).sort(),
+    ).toEqual([
+      "-r-------- objects",
+      "-r--r--r-- check_on_panic",
+      "-r--r--r-- stats",
+      "-rw------- sample_interval",
+      "-rw-r--r-- skip_covered_thresh",
+    ]);
+    expect((await run(`cat ${DEBUG}/stats`)).replace(/\d+$/gm, "N")).toBe(
+      [
+        ...[
+          "enabled",
+          "currently allocated",
+          "total allocations",
+          "total frees",
+          "zombie allocations",
+          "total bugs",
+        ],
+        ...["skipped allocations (incompatible)", "skipped allocations (capacity)"],
+        ...["skipped allocations (covered)"],
+      ]
+        .map((name) => `${name}: N\n`)
+        .join(""),
+    );
+    const objects = (await run(`cat ${DEBUG}/objects`)).split(`${"-".repeat(33)}\n`);
+    expect(objects.pop()).toBe("");
+    expect(objects.length).toBe(255);
+    const stack = "(?: [\\w.]+\\+0x[0-9a-f]+/0x[0-9a-f]+\\n)+";
+    const track = (what: string): string => `${what} by task \\d+ on cpu \\d at \\d+\\.\\d{6}s:\\n${stack}`;
+    const used = new RegExp(
+      `^kfence-#\\d+: 0x\\S+-0x\\S+, size=\\d+, cache=[\\w-]+\\n\\n${track("allocated")}(?:\\n${track("freed")})?$`,
+    );
+    objects.forEach((text, index) => {
+      if (text !== `kfence-#${index} unused\n`) expect(text).toMatch(used);
+    });
+    expect(objects.filter((text) => text.includes("freed by task")).length).toBeGreaterThan(0);
+  });
 
   it("can be turned on, off and on again; its files say so", async () => {
     const machine = await boot();

@@ -36,17 +36,26 @@ static u32 cpu_features(void);
 /* The page of zeros, and tables full of it: of pages, of those, and of those. */
 static unsigned long zero_tables[4][512] __attribute__((section(".bss..page_aligned"), aligned(4096)));
 
+#ifdef CONFIG_KASAN_STACK
+static void set_kind(bool software, bool hardware) { }
+#else
+static void set_kind(bool software, bool hardware)
+{
+	bool tags = software || hardware;
+
+	kasan_kind = software ? KASAN_SW_TAGS : hardware ? KASAN_HW_TAGS : KASAN_GENERIC;
+	kasan_shadow_scale_shift = tags ? 4 : 3;
+	kasan_shadow_offset = tags ? KASAN_TAGS_SHADOW_OFFSET : KASAN_GENERIC_OFFSET;
+}
+#endif
+
+/* The last one counts. */
 static int kasan_setup(char *value)
 {
-	wanted = !strcmp(value, "on");
-#ifndef CONFIG_KASAN_STACK
-	if (!strcmp(value, "sw_tags") || !strcmp(value, "hw_tags")) {
-		wanted = true;
-		kasan_kind = *value == 's' ? KASAN_SW_TAGS : KASAN_HW_TAGS;
-		kasan_shadow_scale_shift = 4;
-		kasan_shadow_offset = KASAN_TAGS_SHADOW_OFFSET;
-	}
-#endif
+	bool software = !strcmp(value, "sw_tags"), hardware = !strcmp(value, "hw_tags");
+
+	wanted = !strcmp(value, "on") || software || hardware;
+	set_kind(software, hardware);
 	return 1;
 }
 early_param("kasan=", kasan_setup);
@@ -126,6 +135,7 @@ void kasan_init(void *(*alloc)(unsigned long size))
 		return;
 	if (kasan_tags() && !(cpu_features() & LAB_TOP_BYTE_IGNORED)) {
 		pr_err("kasan: this processor does not ignore the top byte of pointers: no tags\n");
+		set_kind(false, false);
 		return;
 	}
 	for (unsigned long a = KASAN_SHADOW_START; a < KASAN_SHADOW_END; a += 1UL << 39)
