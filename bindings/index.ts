@@ -53,7 +53,7 @@ export {
   type SysrqKey,
 } from "./faults/names.ts";
 export { type Disk, type DiskFault, SparseDisk } from "./machine/disk.ts";
-export type { MachineEvents } from "./machine/events.ts";
+export type { MachineEvents, PvpanicEvent } from "./machine/events.ts";
 export type { Kasan, KasanOptions, ShadowByte, ShadowState } from "./machine/kasan.ts";
 export type { KfenceOptions } from "./machine/kfence.ts";
 export type { InjectLimits, RunLimits, RunProgress } from "./machine/limits.ts";

@@ -5,6 +5,7 @@
  * devices with 32-bit registers answer aligned 32-bit accesses only.
  */
 
+import { EXIT_RESET, requestExit } from "../machine/attention";
 import { eventsReset } from "../machine/events";
 import { blockRead, blockReset, blockWrite } from "./block";
 import { debugExitWrite } from "./debug_exit";
@@ -26,6 +27,9 @@ import { uartRead, uartReset, uartWrite } from "./uart";
 
 /** Ports from here on belong to nobody. */
 const PORTS: u32 = 0x600;
+
+/** Reset control of PIIX3 (Intel 290550 2.5.3), write-only here; bit 2 resets. Part of a wider access it is PCI's. */
+const RESET_CONTROL: u32 = 0xcf9;
 
 const NOBODY: u32 = 0;
 const MASTER_PIC: u32 = 1;
@@ -112,6 +116,7 @@ export function portWrite(port: u32, size: u32, value: u32): void {
     writeWide(owner, port, size, value);
     return;
   }
+  if (port == RESET_CONTROL && size == 1 && (value & 4) != 0) requestExit(EXIT_RESET, value);
   for (let i: u32 = 0; i < size; i++) {
     const at = (port + i) & 0xffff;
     writeByte(ownerOf(at), at, (value >> (i * 8)) & 0xff);

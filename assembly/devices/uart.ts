@@ -23,6 +23,9 @@ export const RX_HEAD: u32 = 0x48;
 export const RX_TAIL: u32 = 0x4c;
 /** Bytes that found the transmit ring full. */
 export const TX_DROPPED: u32 = 0x50;
+/** Position in the receive ring of a byte that is a BREAK, and whether there is one that no LSR has shown. */
+export const BREAK_POSITION: u32 = 0x54;
+export const BREAK_PENDING: u32 = 0x58;
 
 // Registers, a byte each.
 const IER: u32 = 0;
@@ -41,8 +44,10 @@ const LCR_DIVISOR: u32 = 0x80;
 const MCR_LOOP: u32 = 0x10;
 const IER_RECEIVED: u32 = 1;
 const IER_EMPTY: u32 = 2;
+const IER_LINE: u32 = 4;
 const IER_MODEM: u32 = 8;
 const LSR_READY: u32 = 1;
+const LSR_BREAK: u32 = 0x10;
 const LSR_EMPTY: u32 = 0x60;
 /** Data carrier, data set ready, clear to send: somebody is at the other end. */
 const MSR_CONNECTED: u32 = 0xb0;
@@ -66,7 +71,7 @@ export function uartRead(index: u32, offset: u32): u32 {
     case 4:
       return get(index, MCR);
     case 5:
-      return LSR_EMPTY | (available(index) != 0 ? LSR_READY : 0);
+      return lineStatus(index);
     case 6:
       return modemStatus(index);
     default:
@@ -119,6 +124,7 @@ function receive(index: u32): u32 {
     set(index, LOOP_FULL, 0);
   } else if (available(index) != 0) {
     const tail = position(index, RX_TAIL);
+    if (isBreak(index)) move(index, BREAK_PENDING, 0);
     byte = load<u8>(UART_RX_RINGS + index * RX_RING_SIZE + (tail % RX_RING_SIZE));
     move(index, RX_TAIL, tail + 1);
   }
@@ -147,6 +153,26 @@ function transmit(index: u32, byte: u32): void {
   if (used >= TX_RING_SIZE - TX_RESERVE) requestExit(EXIT_OUTPUT, index);
 }
 
+/** LSR. Reading it takes the mark of a BREAK away; its byte, a zero, stays. */
+function lineStatus(index: u32): u32 {
+  let status = LSR_EMPTY | (available(index) != 0 ? LSR_READY : 0);
+  if (isBreak(index)) {
+    status |= LSR_BREAK;
+    move(index, BREAK_PENDING, 0);
+    uartUpdate(index);
+  }
+  return status;
+}
+
+/** Whether the next byte to be read is a BREAK that has not been seen. */
+function isBreak(index: u32): bool {
+  return (
+    position(index, BREAK_PENDING) != 0 &&
+    (get(index, MCR) & MCR_LOOP) == 0 &&
+    position(index, RX_TAIL) == position(index, BREAK_POSITION)
+  );
+}
+
 /** Bytes the receiver holds. */
 function available(index: u32): u32 {
   if ((get(index, MCR) & MCR_LOOP) != 0) return get(index, LOOP_FULL);
@@ -156,6 +182,7 @@ function available(index: u32): u32 {
 /** The most urgent enabled cause in IIR's coding; 1 is none. */
 function pendingCause(index: u32): u32 {
   const enabled = get(index, IER);
+  if ((enabled & IER_LINE) != 0 && isBreak(index)) return 0x06;
   if ((enabled & IER_RECEIVED) != 0) {
     const waiting = available(index);
     // Below the trigger level no more is coming soon: the FIFO's character timeout.

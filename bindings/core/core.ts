@@ -20,7 +20,7 @@ import { type CompleteOptions, type CoreOptions, check, completeOptions } from "
 import type { Mapping, PagingState } from "./page_walk.ts";
 import { PAGE } from "./pages.ts";
 import type { Registers, Segment, SegmentRegister } from "./registers.ts";
-import { feedSerial, serialRoom, takeDebugConsole, takeSerial } from "./serial.ts";
+import { feedBreak, feedSerial, serialRoom, takeDebugConsole, takeSerial } from "./serial.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { copyState, restoreSnapshot, takeSnapshot } from "./state.ts";
 import type { CoreInstance } from "./wasm.ts";
@@ -301,6 +301,13 @@ export class Core {
     return taken.length;
   }
 
+  /** A BREAK on the wire to a serial port. False when the guest has not seen the last one yet, or there is no room. */
+  sendBreak(port: 0 | 1): boolean {
+    if (!feedBreak(this.#instance, port)) return false;
+    this.#note({ kind: "serial-break", port });
+    return true;
+  }
+
   /** Result of the last ring of the doorbell. */
   answerDoorbell(result: number): void {
     this.#note({ kind: "doorbell-answer", result });
@@ -385,6 +392,9 @@ export class Core {
     switch (action.kind) {
       case "serial":
         this.feedInput(action.port, action.bytes);
+        return;
+      case "serial-break":
+        this.sendBreak(action.port);
         return;
       case "memory":
         this.writePhysical(action.address, action.bytes);

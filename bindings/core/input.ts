@@ -32,6 +32,7 @@ export type RegisterName = GeneralRegister | SystemRegister | "rflags";
 /** An input without its time. */
 export type Action =
   | { readonly kind: "serial"; readonly port: 0 | 1; readonly bytes: Uint8Array }
+  | { readonly kind: "serial-break"; readonly port: 0 | 1 }
   | { readonly kind: "memory"; readonly address: bigint; readonly bytes: Uint8Array }
   | { readonly kind: "flip"; readonly address: bigint; readonly bit: number }
   | { readonly kind: "register"; readonly cpu: number; readonly name: RegisterName; readonly value: bigint }

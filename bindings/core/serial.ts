@@ -43,6 +43,17 @@ export function serialRoom({ view }: CoreInstance, port: 0 | 1): number {
   return at.RX_RING_SIZE - ((head - tail) >>> 0);
 }
 
+/** Puts a BREAK on the wire, a zero byte that the port marks. False when there is no room, or one that has not been seen. */
+export function feedBreak(instance: CoreInstance, port: 0 | 1): boolean {
+  const { view } = instance;
+  const block = at.UART + port * UART_BLOCK;
+  if (view.getUint32(block + at.BREAK_PENDING, true) !== 0 || serialRoom(instance, port) === 0) return false;
+  view.setUint32(block + at.BREAK_POSITION, view.getUint32(block + at.RX_HEAD, true), true);
+  view.setUint32(block + at.BREAK_PENDING, 1, true);
+  feedSerial(instance, port, new Uint8Array(1));
+  return true;
+}
+
 /** Puts bytes that there is room for on the wire to a serial port. */
 export function feedSerial({ bytes, view, exports }: CoreInstance, port: 0 | 1, input: Uint8Array): void {
   const headAt = at.UART + port * UART_BLOCK + at.RX_HEAD;

@@ -149,6 +149,8 @@ export const LABCRASH_KINDS = [
   "mutex_hang",
   "spinlock",
   "ubsan_shift",
+  "int3_stop",
+  "oops_stop",
 ] as const;
 /** One of LABCRASH_KINDS. */
 export type LabcrashKind = (typeof LABCRASH_KINDS)[number];
@@ -166,6 +168,6 @@ export const LABCRASH_CONTEXTS = {
 export type LabcrashContext = keyof typeof LABCRASH_CONTEXTS;
 
 /** Keys of the magic SysRq that this kernel knows (kernel/drivers/tty/sysrq.c). */
-export const SYSRQ_KEYS = ["b", "c", "e", "i", "l", "m", "p", "s", "t", "w"] as const;
+export const SYSRQ_KEYS = ["b", "c", "e", "i", "l", "m", "p", "q", "s", "t", "w"] as const;
 /** One of SYSRQ_KEYS. */
 export type SysrqKey = (typeof SYSRQ_KEYS)[number];

@@ -23,6 +23,16 @@ export interface MachineEvents {
   debug: Uint8Array;
   /** A netconsole datagram (boot parameter `netconsole=`). */
   netconsole: NetconsoleDatagram;
+  /** The kernel's driver of the pvpanic device says that it panics (QEMU docs/specs/pvpanic.rst). */
+  pvpanic: PvpanicEvent;
+}
+
+/** What a guest tells by pvpanic. */
+export interface PvpanicEvent {
+  /** It has panicked, and no crash kernel will take over. */
+  readonly panicked: boolean;
+  /** It has panicked, and a crash kernel is loaded. */
+  readonly crashLoaded: boolean;
 }
 
 export class Emitter<Events extends object> {

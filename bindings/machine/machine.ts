@@ -276,6 +276,24 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     await this.#type(CONSOLE, text, limits);
   }
 
+  /**
+   * A magic SysRq key on the console: BREAK on the serial line, then the key, as a terminal sends them. The kernel acts on
+   * it in the interrupt, whatever hangs in its processes (Linux Documentation/admin-guide/sysrq.rst); what it says is on the
+   * console. Comes back when both are on the line: `run()` lets the kernel read them.
+   */
+  async sysrq(key: string, limits: RunLimits = {}): Promise<void> {
+    if (!/^[!-~]$/.test(key))
+      throw new CrashlabError(
+        "bad-option",
+        `expected a SysRq key of one printable character, found "${key}"`,
+      );
+    while (!this.core.sendBreak(CONSOLE)) {
+      const before = this.time;
+      await this.#pump(() => this.time > before + 1_000_000n, limits, "the kernel to read an earlier BREAK");
+    }
+    await this.#type(CONSOLE, key, limits);
+  }
+
   /** Kernel parameters through the guest's /proc/sys, by their dotted names. */
   readonly sysctl: Sysctl = new Sysctl((command, limits) => this.exec(command, limits));
 
@@ -556,10 +574,13 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     switch (exit.kind) {
       case "budget":
       case "output":
-      case "pvpanic":
       case "step":
       case "watchpoint":
       case "exception":
+        return;
+      case "pvpanic":
+        this.#drain();
+        this.emit("pvpanic", { panicked: (exit.events & 1) !== 0, crashLoaded: (exit.events & 2) !== 0 });
         return;
       case "breakpoint":
         this.#drain();

@@ -28,6 +28,19 @@ extern struct obs_kernel_param __setup_start[], __setup_end[];
 extern initcall_t __initcall_start[], __initcall_end[];
 void console_init(void);
 
+/* Behind `--`: arguments of init. */
+static const char *argv_init[16];
+
+static __init void set_init_args(char *line)
+{
+	for (size_t n = 1; *line && n < ARRAY_SIZE(argv_init) - 1; line++) {
+		if (*line == ' ')
+			*line = 0;
+		else if (!line[-1])
+			argv_init[n++] = line;
+	}
+}
+
 /* `name=value` or `name` goes to the function that asked for it; unknown words are for user space. */
 static __init void parse_args(char *line, bool early)
 {
@@ -40,6 +53,11 @@ static __init void parse_args(char *line, bool early)
 			;
 		line = *end ? end + 1 : end;
 		*end = 0;
+		if (!strcmp(word, "--")) {
+			if (!early)
+				set_init_args(line);
+			return;
+		}
 		for (struct obs_kernel_param *p = __setup_start; p < __setup_end; p++) {
 			size_t n = strlen(p->str);
 
@@ -131,9 +149,9 @@ enum system_states system_state;
 static int try_to_run(const char *path)
 {
 	static const char *const envp[] = { "HOME=/", "TERM=linux", NULL };
-	const char *argv[] = { path, NULL };
 
-	return kernel_execve(path, argv, envp, task_pt_regs(current));
+	argv_init[0] = path;
+	return kernel_execve(path, argv_init, envp, task_pt_regs(current));
 }
 
 static noinline int kernel_init(void *unused)

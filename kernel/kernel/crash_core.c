@@ -245,11 +245,13 @@ noinline void __crash_kexec(struct pt_regs *regs)
 	}
 }
 
-/* From an oops that will be a panic: no other CPU may get there first. */
+/* From an oops that is likely to be a panic: no other CPU may get there first. Without a crash kernel it may end otherwise. */
 noinline void crash_kexec(struct pt_regs *regs)
 {
 	int expected = -1, cpu = smp_processor_id();
 
+	if (!kexec_crash_image)
+		return;
 	if (__atomic_compare_exchange_n(&panic_cpu.counter, &expected, cpu, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) || expected == cpu)
 		__crash_kexec(regs);
 	else

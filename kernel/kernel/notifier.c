@@ -51,7 +51,13 @@ int register_die_notifier(struct notifier_block *nb)
 {
 	return atomic_notifier_chain_register(&die_chain, nb);
 }
+
+int unregister_die_notifier(struct notifier_block *nb)
+{
+	return atomic_notifier_chain_unregister(&die_chain, nb);
+}
 EXPORT_SYMBOL(panic_notifier_list);
 EXPORT_SYMBOL(atomic_notifier_chain_register);
 EXPORT_SYMBOL(atomic_notifier_chain_unregister);
 EXPORT_SYMBOL(register_die_notifier);
+EXPORT_SYMBOL(unregister_die_notifier);

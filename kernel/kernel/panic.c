@@ -137,10 +137,14 @@ core_initcall(register_kernel_offset_dumper);
 
 #define PANIC_PRINT_TASK_INFO 1
 #define PANIC_PRINT_MEM_INFO 2
+#define PANIC_PRINT_TIMER_INFO 4
 #define PANIC_PRINT_ALL_PRINTK_MSG 0x20
 #define PANIC_PRINT_ALL_CPU_BT 0x40
 
-/* `panic_print=`: what else is worth knowing; at the very end the whole log once more. */
+/*
+ * `panic_print=`: what else is worth knowing; at the very end the whole log once more. 8 and 10h are nothing without lockdep
+ * and without tracing, as in Linux.
+ */
 static void panic_print_sys_info(bool console_flush)
 {
 	if (console_flush) {
@@ -152,6 +156,8 @@ static void panic_print_sys_info(bool console_flush)
 		show_state_filter(0);
 	if (panic_print & PANIC_PRINT_MEM_INFO)
 		show_mem();
+	if (panic_print & PANIC_PRINT_TIMER_INFO)
+		sysrq_timer_list_show();
 }
 
 /* Makes this CPU the one that panics: true; false when it was already; another CPU's panic does not return. */

@@ -262,8 +262,11 @@ long copy_from_kernel_nofault(void *to, const void *from, size_t n)
 
 void print_vma_addr(const char *prefix, unsigned long ip)
 {
-	struct vm_area_struct *vma = current->mm ? find_vma(current->mm, ip) : NULL;
+	struct vm_area_struct *vma = current->mm ? current->mm->mmap : NULL;
 
+	/* As in Linux the first area that ends behind it, which need not begin before it. */
+	while (vma && ip >= vma->vm_end)
+		vma = vma->vm_next;
 	if (vma && vma->vm_file)
 		pr_cont("%s%s[%lx+%lx]", prefix, vma->vm_file->f_path.dentry->d_name.name, vma->vm_start, vma->vm_end - vma->vm_start);
 }

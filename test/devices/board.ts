@@ -1,6 +1,6 @@
 /** The devices without a program: the test is the CPU that reads ports, and the clock that moves. */
 import { loadCore } from "../../bindings/assets/node.ts";
-import { ACTIVE, TIME } from "../../bindings/core/layout.ts";
+import { ACTIVE, EXIT_REASON, NO_EXIT, TIME } from "../../bindings/core/layout.ts";
 import { instantiateCore } from "../../bindings/core/wasm.ts";
 
 export interface Board {
@@ -13,6 +13,8 @@ export interface Board {
   /** Vector that the active CPU would take, acknowledged, or -1. */
   acknowledge(): number;
   pending(): boolean;
+  /** Why the run is to end, EXIT_*; NO_EXIT when it is not. */
+  exit(): number;
   /** Which CPU's local APIC answers. */
   select(cpu: number): void;
 }
@@ -22,6 +24,7 @@ export async function createBoard(cpus = 1): Promise<Board> {
   const { exports, memory } = await instantiateCore(await loadCore(), 1 << 26);
   exports.reset(64, cpus, 1704067200, 2);
   const view = new DataView(memory.buffer);
+  view.setUint32(EXIT_REASON, NO_EXIT, true);
   return {
     read: (port, size = 1) => exports.portRead(port, size) >>> 0,
     write: (port, value, size = 1) => exports.portWrite(port, size, value),
@@ -39,6 +42,7 @@ export async function createBoard(cpus = 1): Promise<Board> {
     },
     acknowledge: () => (exports.interruptPending() !== 0 ? exports.acknowledgeInterrupt() : -1),
     pending: () => exports.interruptPending() !== 0,
+    exit: () => view.getUint32(EXIT_REASON, true),
     select: (cpu) => view.setUint32(ACTIVE, cpu, true),
   };
 }

@@ -1,5 +1,6 @@
 /** Serial ports, fw_cfg, the small devices and what nobody answers. */
 import { describe, expect, test } from "vitest";
+import { EXIT_RESET, NO_EXIT } from "../../bindings/core/layout.ts";
 import { createBoard } from "./board.ts";
 
 describe("16550", () => {
@@ -74,6 +75,15 @@ describe("small devices", () => {
     const board = await createBoard();
     expect(board.read(0x505)).toBe(3);
     expect(board.read(0x64) & 3).toBe(1);
+  });
+
+  test("port CF9h resets with bit 2, by a byte; wider it is not there", async () => {
+    const board = await createBoard();
+    board.write(0xcf9, 0x02);
+    board.write(0xcf8, 0x80000400, 4);
+    expect(board.exit()).toBe(NO_EXIT);
+    board.write(0xcf9, 0x06);
+    expect(board.exit()).toBe(EXIT_RESET);
   });
 
   test("nobody's ports read all-ones at every width", async () => {

@@ -144,6 +144,9 @@ const KINDS: { readonly [kind in (typeof LABCRASH_KINDS)[number]]: Expected } = 
       "shift exponent 40 is too large for 32-bit type 'int'",
     ],
   },
+  // Somebody in the die chain takes it: test/guest/crash_switches.test.ts.
+  int3_stop: SILENT,
+  oops_stop: { end: "goes on", first: nullPointer("08", "0002").first ?? [] },
   // Watchdogs tell of them: test/guest/contexts.test.ts.
   loop: SILENT,
   irqoff_loop: SILENT,

@@ -1,10 +1,10 @@
 /** What panics say and do: parameters, several CPUs, panics and oopses inside each other and in NMIs, restarts. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { boot as bootMachine, type Exit, faults, type Machine } from "../../bindings/index.ts";
+import { boot as bootMachine, faults, type Machine } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
 import { boot } from "./machines.ts";
+import { bare, END, run, runOn, type Said, stamped, TRIGGER } from "./saying.ts";
 
-const TRIGGER = "/sys/kernel/debug/labcrash/trigger";
 const OPTIONS = { cpus: 2, memory: "32M", cmdline: "rcupdate.rcu_cpu_stall_suppress=1" } as const;
 let two: Machine;
 beforeAll(async () => {
@@ -12,31 +12,6 @@ beforeAll(async () => {
   await two.exec("insmod labcrash");
 });
 
-const bare = (line: string): string => line.replace(/^(?:# )*\[ *\d+\.\d+\] /, "");
-const stamped = (log: readonly string[]): string[] =>
-  log.filter((line) => /^(?:# )*\[ *\d+\.\d+\] /.test(line));
-
-interface Said {
-  readonly lines: readonly string[];
-  readonly raw: readonly string[];
-  readonly exit: Exit;
-  readonly machine: Machine;
-}
-/** Past the panic's report, at which `run()` comes back. */
-async function runOn(machine: Machine, budget: number): Promise<Exit> {
-  const until = machine.time + BigInt(budget);
-  for (;;) {
-    const exit = await machine.run({ budget: Number(until - machine.time) });
-    if (exit.kind !== "budget" || machine.time >= until) return exit;
-  }
-}
-async function run(machine: Machine, command: string, budget = 100e6): Promise<Said> {
-  const from = machine.consoleLog.length;
-  await machine.write(`${command}\n`);
-  const exit = await runOn(machine, budget);
-  const raw = stamped(machine.consoleLog.slice(from));
-  return { raw, lines: raw.map(bare), exit, machine };
-}
 /** In a fork, behind settings of /proc/sys/kernel. */
 async function panicking(
   kind: string,
@@ -49,7 +24,6 @@ async function panicking(
     await machine.exec(`echo ${value} > /proc/sys/kernel/${name}`);
   return run(machine, `sh -c 'echo ${context} ${kind} > ${TRIGGER}'`, budget);
 }
-const END = (message: string): string => `---[ end Kernel panic - not syncing: ${message} ]---`;
 
 describe("kernel.panic", () => {
   it("0 stays, with the line that says so", async () => {

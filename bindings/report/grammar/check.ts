@@ -72,6 +72,11 @@ const ONLY_IN_REPORTS =
 export interface CheckOptions {
   /** The log begins in the middle of a report, so the first one may lack its first lines. */
   readonly beheaded?: boolean;
+  /**
+   * The machine was broken on purpose: an oops may begin in the middle of a report, which then never ends, and there may
+   * be no stack to show. Default false.
+   */
+  readonly broken?: boolean;
 }
 
 /**
@@ -98,14 +103,22 @@ export interface CheckedLog {
 /** The reports that a log has, each with its violations. */
 export function checkLog(given: string | readonly string[], options: CheckOptions = {}): CheckedLog {
   const { parts, strays } = readMessages(typeof given === "string" ? given.split("\n") : given);
-  const checked = parts.map((part, index) => checkPart(part, index === 0 && options.beheaded === true));
+  const checked = parts.map((part, index) =>
+    checkPart(part, {
+      beheaded: index === 0 && options.beheaded === true,
+      broken: options.broken === true,
+    }),
+  );
   return {
     reports: checked.flatMap(({ reports }) => reports),
     strays: [...strays, ...checked.flatMap((each) => each.strays)],
   };
 }
 
-function checkPart({ messages, numbers, record }: LogPart, beheaded: boolean): CheckedLog {
+function checkPart(
+  { messages, numbers, record }: LogPart,
+  { beheaded, broken }: Required<CheckOptions>,
+): CheckedLog {
   const begins = (at: number): Form | undefined => {
     const forms = beheaded && at === 0 ? [BEHEADED_OOPS, ...FORMS] : FORMS;
     const reading = new Reading(messages);
@@ -131,11 +144,13 @@ function checkPart({ messages, numbers, record }: LogPart, beheaded: boolean): C
       at++;
       continue;
     }
-    const reading = new Reading(messages, record);
+    const reading = new Reading(messages, { record, broken });
     const end = form.rule(reading, at);
     const violations: Violation[] = [];
-    if (end === undefined) violations.push(furthestViolation(reading, numbers));
-    else {
+    if (end === undefined) {
+      const isCutOff = broken && begins(reading.furthest) !== undefined;
+      if (!isCutOff) violations.push(furthestViolation(reading, numbers));
+    } else {
       for (const check of form.checks ?? []) {
         const expected = check(reading);
         if (expected !== undefined) violations.push({ line: number, expected, found });

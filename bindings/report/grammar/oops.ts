@@ -13,6 +13,7 @@ import {
   POINTER,
   REGISTERS,
   TRACE,
+  USER_REGISTERS,
   WHO,
 } from "./parts.ts";
 import {
@@ -157,7 +158,12 @@ const OOPS_END: Rule = (reading, at) => {
 function kdumpLoaded(reading: Reading): boolean {
   return reading.captured.findLast(({ name }) => name === "cpu")?.match[4] !== undefined;
 }
-const OOPS_BODY = sequence(WHO, REGISTERS, TRACE, MODULES, optional(CR2_LINE), OOPS_END);
+/** show_trace_log_lvl() of an RSP that is on no stack. */
+const TRACE_IF_ANY: Rule = (reading, at) =>
+  TRACE(reading, at) ?? (reading.broken ? literal("Call Trace:")(reading, at) : undefined);
+const OOPS_BODY = sequence(WHO, REGISTERS, TRACE_IF_ANY, MODULES, optional(CR2_LINE), OOPS_END);
+/** Of a program's access, too, whose registers have no trace. */
+const BAD_PAGE_TABLE_BODY = either(OOPS_BODY, sequence(WHO, USER_REGISTERS, MODULES, OOPS_END));
 /** Of a double fault with an RSP that is on no stack: show_trace_log_lvl() finds nothing to show. */
 const STACKLESS_BODY = sequence(WHO, REGISTERS, literal("Call Trace:"), MODULES, OOPS_END);
 
@@ -235,7 +241,7 @@ export const OOPS_FORMS: readonly Form[] = [
   {
     kind: "oops",
     head: ahead(line("", /^.{1,15}: Corrupted page table at address /)),
-    rule: sequence(BAD_PAGE_TABLE, OOPS_BODY),
+    rule: sequence(BAD_PAGE_TABLE, BAD_PAGE_TABLE_BODY),
     checks: [checkPanic],
   },
   {

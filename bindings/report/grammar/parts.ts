@@ -90,8 +90,6 @@ const SYSTEM = sequence(
 );
 /** A kernel's registers in full: __show_regs(). */
 export const REGISTERS: Rule = sequence(KERNEL_RIP, CODE, RSP, GENERAL, SYSTEM);
-/** Of an interrupted context that may be a user's. */
-export const ANY_REGISTERS: Rule = sequence(ANY_RIP, CODE, RSP, GENERAL, SYSTEM);
 /** Inside a trace; a report about another task has no Code: line. */
 const FRAME_REGISTERS = sequence(ANY_RIP, optional(CODE), RSP, GENERAL);
 /** print_fatal_signal() */
@@ -102,6 +100,8 @@ export const USER_REGISTERS: Rule = sequence(
   GENERAL,
   line("FS:  16 digits GS:  16 digits", new RegExp(`^FS:  ${HEX16} GS:  ${HEX16}$`)),
 );
+/** show_regs() of an interrupted context that may be a user's. */
+export const ANY_REGISTERS: Rule = either(REGISTERS, USER_REGISTERS);
 
 const FRAME = line(
   " FUNCTION+0x7/0x10, or  ? FUNCTION+0x7/0x10",
@@ -147,6 +147,45 @@ export const NMI_BACKTRACES: Rule = sequence(
 );
 export const OWN_BACKTRACE: Rule = sequence(NMI_BACKTRACE, optional(NMI_BACKTRACES));
 
+/** sysrq_timer_list_show(), kernel/time/timer_list.c; what Linux means as one line comes in pieces. */
+export const TIMER_LIST: Rule = sequence(
+  literal("Timer List Version: v0.9"),
+  line("HRTIMER_MAX_CLOCK_BASES: N", /^HRTIMER_MAX_CLOCK_BASES: \d+$/),
+  line("now at N nsecs", /^now at \d+ nsecs$/),
+  literal(""),
+  repeated(
+    sequence(
+      line("cpu: N", /^cpu: \d+$/),
+      repeated(
+        sequence(
+          line(" clock N:", /^ clock \d+:$/),
+          line("  .base:       POINTER", new RegExp(`^  \\.base: {7}${POINTER}$`)),
+          line("  .index:      N", /^ {2}\.index: {6}\d+$/),
+          line("  .resolution: N nsecs", /^ {2}\.resolution: \d+ nsecs$/),
+          line("  .get_time:   FUNCTION", /^ {2}\.get_time: {3}[\w.]+$/),
+          optional(line("  .offset:     N nsecs", /^ {2}\.offset: {5}-?\d+ nsecs$/)),
+          literal("active timers:"),
+          repeated(
+            sequence(
+              line(" #0: <POINTER>, FUNCTION", new RegExp(`^ #\\d+: <${POINTER}>, [\\w.]+(?: \\[\\w+\\])?$`)),
+              line(", S:01", /^, S:[0-9a-f]{2}$/),
+              literal(""),
+              line(
+                " # expires at N-N nsecs [in N to N nsecs]",
+                /^ # expires at \d+-\d+ nsecs \[in -?\d+ to -?\d+ nsecs\]$/,
+              ),
+            ),
+          ),
+        ),
+        1,
+      ),
+      repeated(line("  .FIELD: N", /^ {2}\.\w{1,15} *: \d+(?: nsecs)?$|^jiffies: \d+$/)),
+      literal(""),
+    ),
+    1,
+  ),
+);
+
 /** What panic() prints behind its message and trace. */
 export const PANIC_END: Rule = sequence(
   optional(literal("Shutting down cpus with NMI")),
@@ -154,6 +193,7 @@ export const PANIC_END: Rule = sequence(
     "Kernel Offset: disabled",
     /^Kernel Offset: (?:disabled|0x[0-9a-f]+ from 0x[0-9a-f]{16} \(relocation range: 0x[0-9a-f]{16}-0x[0-9a-f]{16}\))$/,
   ),
+  optional(TIMER_LIST),
   optional(
     either(
       line(

@@ -19,10 +19,16 @@ export class Reading {
   captured: Captured[] = [];
   /** A record of pstore: kmsg_dump() is called within an oops, so the record ends there. */
   readonly record: boolean;
+  /** Of a machine that was broken on purpose. */
+  readonly broken: boolean;
 
-  constructor(lines: readonly string[], record = false) {
+  constructor(
+    lines: readonly string[],
+    { record = false, broken = false }: { readonly record?: boolean; readonly broken?: boolean } = {},
+  ) {
     this.lines = lines;
     this.record = record;
+    this.broken = broken;
   }
 
   fail(at: number, expected: string): undefined {

@@ -28,10 +28,21 @@ struct tty_struct *tty_of(dev_t dev)
 	return minor >= 64 && minor < 64 + ARRAY_SIZE(ttys) ? &ttys[minor - 64] : NULL;
 }
 
+/* Reading LSR takes a BREAK's mark away, whoever reads it. */
+static u8 lsr_saved_flags[ARRAY_SIZE(ttys)];
+
+static u8 serial_lsr_in(struct tty_struct *tty)
+{
+	u8 lsr = inb(tty->port + UART_LSR), *saved = &lsr_saved_flags[tty - ttys];
+
+	*saved |= lsr & UART_LSR_BI;
+	return lsr;
+}
+
 void uart_put_char(struct tty_struct *tty, char c)
 {
 	/* bounded: a port that never drains must not hang a kernel that is about to say why it dies */
-	for (int i = 0; i < 100000 && !(inb(tty->port + UART_LSR) & UART_LSR_THRE); i++)
+	for (int i = 0; i < 100000 && !(serial_lsr_in(tty) & UART_LSR_THRE); i++)
 		cpu_relax();
 	outb(tty->port, c);
 }
@@ -59,10 +70,12 @@ static void receive(struct tty_struct *tty)
 
 	for (;;) {
 		if (!held->held) {
-			u8 status = inb(tty->port + UART_LSR);
+			u8 status = serial_lsr_in(tty);
 
 			if (!(status & UART_LSR_DR))
 				return;
+			status |= lsr_saved_flags[tty - ttys];
+			lsr_saved_flags[tty - ttys] = 0;
 			held->c = inb(tty->port);
 			if (tty == &ttys[0] && sysrq_char(status, held->c))
 				continue;

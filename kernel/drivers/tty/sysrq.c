@@ -64,6 +64,11 @@ static void sysrq_handle_showmem(int key)
 	show_mem();
 }
 
+static void sysrq_handle_show_timers(int key)
+{
+	sysrq_timer_list_show();
+}
+
 static void sysrq_handle_showregs(int key)
 {
 	struct pt_regs *regs = in_hardirq() ? get_irq_regs() : NULL;
@@ -96,6 +101,7 @@ static const struct sysrq_key_op sysrq_key_table[] = {
 	{ 'l', sysrq_handle_showallcpus, "show-backtrace-all-active-cpus(l)", "Show backtrace of all active CPUs" },
 	{ 'm', sysrq_handle_showmem, "show-memory-usage(m)", "Show Memory" },
 	{ 'p', sysrq_handle_showregs, "show-registers(p)", "Show Regs" },
+	{ 'q', sysrq_handle_show_timers, "show-all-timers(q)", "Show clockevent devices & pending hrtimers (no others)" },
 	{ 's', sysrq_handle_sync, "sync(s)", "Emergency Sync" },
 	{ 't', sysrq_handle_showstate, "show-task-states(t)", "Show State" },
 	{ 'w', sysrq_handle_showstate_blocked, "show-blocked-tasks(w)", "Show Blocked State" },

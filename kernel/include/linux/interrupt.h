@@ -34,6 +34,8 @@ void hrtimer_start(struct hrtimer *timer, u64 ns);
 void hrtimer_forward_now(struct hrtimer *timer, u64 ns);
 void hrtimer_interrupt(void);
 void hrtimers_init_cpu(int cpu);
+DECLARE_PER_CPU(struct list_head, hrtimer_bases);
+void sysrq_timer_list_show(void);
 
 /* ---- work: a function in a kernel thread (Linux kernel/workqueue.c) ---- */
 struct work_struct;

@@ -23,4 +23,5 @@ enum die_val { DIE_OOPS = 1, DIE_INT3, DIE_DEBUG, DIE_PANIC, DIE_NMI, DIE_DIE, D
 struct die_args { struct pt_regs *regs; const char *str; long err; int trapnr, signr; };
 int notify_die(enum die_val val, const char *str, struct pt_regs *regs, long err, int trap, int sig);
 int register_die_notifier(struct notifier_block *nb);
+int unregister_die_notifier(struct notifier_block *nb);
 #endif

@@ -106,7 +106,7 @@ static int vprintk_nested(const char *fmt, va_list args)
 static void lock_logbuf(int cpu)
 {
 	for (unsigned long spins = 0; !arch_spin_trylock(&logbuf_lock); spins++) {
-		if (spins > 100000000 && oops_in_progress)
+		if (spins > 1000000 && oops_in_progress)
 			break;
 		cpu_relax();
 	}

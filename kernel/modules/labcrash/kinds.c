@@ -7,6 +7,7 @@
 #include <linux/interrupt.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include "kinds.h"
@@ -272,6 +273,39 @@ static noinline void lab_ubsan_shift(void)
 static noinline void lab_rdmsr(void) { (void)rdmsrl(0x12345678 + zero); }
 static noinline void lab_mce(void) { __asm__ volatile("int $18"); }
 
+/*
+ * Faults that somebody in the die chain takes for his own, as kprobes and debuggers do. After NOTIFY_STOP an int3 goes
+ * unreported, and an oops, reported in full, kills nobody: who stopped it has seen to it that there is a way on.
+ */
+extern const char lab_behind_int3[], lab_behind_oops[];
+
+static int lab_take_fault(struct notifier_block *nb, unsigned long val, void *data)
+{
+	struct die_args *args = data;
+
+	if (val == DIE_INT3 && args->regs->ip == (unsigned long)lab_behind_int3)
+		return NOTIFY_STOP;
+	if (val != DIE_OOPS)
+		return NOTIFY_DONE;
+	args->regs->ip = (unsigned long)lab_behind_oops;
+	return NOTIFY_STOP;
+}
+static struct notifier_block lab_die_nb = { .notifier_call = lab_take_fault };
+
+static noinline void lab_int3_stop(void)
+{
+	register_die_notifier(&lab_die_nb);
+	__asm__ volatile("int3\nlab_behind_int3:");
+	unregister_die_notifier(&lab_die_nb);
+}
+
+static noinline void lab_oops_stop(void)
+{
+	register_die_notifier(&lab_die_nb);
+	__asm__ volatile("movl $1, 8\nlab_behind_oops:" : : : "memory");
+	unregister_die_notifier(&lab_die_nb);
+}
+
 #define KIND(name) { #name, lab_##name }
 const struct lab_kind lab_kinds[] = {
 	KIND(null_read), KIND(null_write), KIND(null_exec), KIND(unmapped_read), KIND(unmapped_write), KIND(highaddr_read),
@@ -282,5 +316,6 @@ const struct lab_kind lab_kinds[] = {
 	KIND(listdel), KIND(listadd_twice), KIND(dblfree), KIND(badfree), KIND(use_after_free), KIND(out_of_bounds),
 	KIND(badpage), KIND(alloc_huge), KIND(null_locked), KIND(atomic_sleep), KIND(loop), KIND(irqoff_loop), KIND(rdmsr),
 	KIND(mce), KIND(halt_loop), KIND(might_sleep), KIND(compl_hang), KIND(mutex_hang), KIND(spinlock), KIND(ubsan_shift),
+	KIND(int3_stop), KIND(oops_stop),
 };
 const unsigned int lab_kinds_count = ARRAY_SIZE(lab_kinds);

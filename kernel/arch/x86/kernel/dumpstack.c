@@ -169,9 +169,14 @@ void __show_regs(struct pt_regs *regs, const char *l)
 void show_regs(struct pt_regs *regs)
 {
 	show_regs_print_info(KERN_DEFAULT);
+	if (user_mode(regs)) { /* SHOW_REGS_USER */
+		show_general(regs, KERN_DEFAULT);
+		printk(KERN_DEFAULT "FS:  %016lx GS:  %016lx\n", (unsigned long)rdmsrl(MSR_FS_BASE),
+		       (unsigned long)rdmsrl(MSR_KERNEL_GS_BASE));
+		return;
+	}
 	__show_regs(regs, KERN_DEFAULT);
-	if (!user_mode(regs))
-		show_trace_log_lvl(current, regs, NULL, KERN_DEFAULT);
+	show_trace_log_lvl(current, regs, NULL, KERN_DEFAULT);
 }
 
 static void printk_stack_address(unsigned long address, bool reliable, const char *log_lvl)

@@ -58,10 +58,10 @@ void run_crash_ipi_callback(struct pt_regs *regs)
 	stop_nmi(regs);
 }
 
-static bool wait_stopped(unsigned int ms)
+static bool wait_stopped(unsigned int us)
 {
-	for (unsigned int i = 0; i < ms * 10 && num_online_cpus() > 1; i++)
-		udelay(100);
+	while (num_online_cpus() > 1 && us--)
+		udelay(1);
 	return num_online_cpus() == 1;
 }
 
@@ -75,11 +75,12 @@ void smp_send_stop(void)
 	stopping_cpu = smp_processor_id();
 	for_each_cpu(cpu, others)
 		apic_send_IPI(cpu, REBOOT_VECTOR);
-	if (wait_stopped(10))
+	if (wait_stopped(1000000))
 		return;
+	pr_emerg("Shutting down cpus with NMI\n");
 	for_each_cpu(cpu, __cpu_online_mask.bits[0] & ~(1UL << smp_processor_id()))
 		apic_send_IPI(cpu, NMI_VECTOR);
-	wait_stopped(10);
+	wait_stopped(10000);
 }
 
 void nmi_shootdown_cpus(void)

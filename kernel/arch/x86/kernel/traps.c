@@ -125,9 +125,16 @@ void exc_coprocessor_error(struct pt_regs *regs, long error_code)
 	do_error_trap(regs, 0, "fpu exception", 16, SIGFPE);
 }
 
+/* The processor checks alignment in user mode only; in the kernel it is about a lock across two cache lines. */
 void exc_alignment_check(struct pt_regs *regs, long error_code)
 {
-	do_error_trap(regs, error_code, "alignment check", 17, SIGBUS);
+	if (notify_die(DIE_TRAP, "alignment check", regs, error_code, 17, SIGBUS) == NOTIFY_STOP)
+		return;
+	if (!user_mode(regs))
+		die("Split lock detected\n", regs, error_code);
+	local_irq_enable();
+	do_trap(regs, error_code, "alignment check", 17, SIGBUS);
+	local_irq_disable();
 }
 
 void exc_simd_coprocessor_error(struct pt_regs *regs, long error_code)
