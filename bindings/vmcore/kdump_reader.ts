@@ -33,6 +33,12 @@ export async function openKdumpCompressed(reader: RangeReader): Promise<Omit<Dum
     );
   }
   const sub = viewOf(await readExactly(reader, PAGE, SUB_HEADER_SIZE, "a kdump sub-header"));
+  if (version >= 2 && sub.getInt32(12, true) !== 0) {
+    throw new CrashlabError(
+      "bad-vmcore",
+      "expected a whole dump, found a part of one that was split; put the parts together with makedumpfile --reassemble",
+    );
+  }
   const problems: string[] = [];
   if ((header.getUint32(424, true) & INCOMPLETE) !== 0)
     problems.push("the dump says of itself that it is incomplete");

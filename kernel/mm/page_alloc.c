@@ -44,13 +44,24 @@ enum zone_type zones_described = ZONE_DMA32;
 static DEFINE_SPINLOCK(zone_lock); /* of all free lists */
 static unsigned long bump;
 
+/* Behind the image, around the initrd, and in no memory but this kernel's: a crash kernel has its reservation only. */
 static void *early_alloc(unsigned long size)
 {
-	void *p = __va(bump);
+	unsigned long start = bump, end;
 
-	bump += ALIGN(size, (unsigned long)PAGE_SIZE);
-	memset(p, 0, size);
-	return p;
+	size = ALIGN(size, (unsigned long)PAGE_SIZE);
+	if (start < initrd_start + initrd_size && start + size > initrd_start)
+		start = ALIGN(initrd_start + initrd_size, (unsigned long)PAGE_SIZE);
+	end = start + size;
+	for (int i = 0; i < e820_count; i++) {
+		struct e820_entry *e = &e820_table[i];
+
+		if (e->type != E820_RAM || start < e->addr || end > e->addr + e->size)
+			continue;
+		bump = end;
+		return memset(__va(start), 0, size);
+	}
+	panic("%s: Failed to allocate %lu bytes", __func__, size);
 }
 
 static struct zone *zone_of(unsigned long pfn)

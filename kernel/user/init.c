@@ -77,7 +77,7 @@ static size_t read_file(const char *path, char *text, size_t size)
 /* Memory has been set aside by crashkernel=: the kernel for a crash goes there, as a distribution's kdump service does it. */
 static void load_crash_kernel(void)
 {
-	char *argv[] = { "/bin/sh", "-c", "kexec -p /boot/vmlinux --initrd=/boot/kdump.cpio --append=\"console=ttyS0 maxcpus=1 reset_devices panic=-1\"", NULL };
+	char *argv[] = { "/bin/sh", "-c", "kexec -p /boot/vmlinux --initrd=/boot/kdump.cpio --append=\"console=ttyS0 earlyprintk=serial maxcpus=1 reset_devices panic=-1\"", NULL };
 	char size[32], option[2];
 
 	read_file("/sys/kernel/kexec_crash_size", size, sizeof(size));

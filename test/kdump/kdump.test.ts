@@ -1,5 +1,6 @@
 /** kdump from end to end: a crash kernel boots in its reserved memory and writes the first one's memory out. */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -113,6 +114,14 @@ describe("what goes wrong has an end", () => {
     return inCrash(join(folder, name), "bt");
   };
 
+  /** Each megabyte of memory outside of what is set aside at the end for the crash kernel, by its digest. */
+  const outside = (child: Machine, from: number): string[] =>
+    Array.from({ length: from >> 20 }, (_, index) =>
+      createHash("sha1")
+        .update(child.core.readPhysical(BigInt(index << 20), 1 << 20))
+        .digest("hex"),
+    );
+
   /** A machine about to crash whose crash kernel was loaded with other words. */
   const prepared = async (append: string): Promise<Machine> => {
     const child = await boot({ cmdline: "crashkernel=32M panic_on_oops=1 kdump=off" });
@@ -147,6 +156,21 @@ describe("what goes wrong has an end", () => {
         line.includes("Kernel panic - not syncing: Requested init /nonexistent failed"),
       ),
     ).toBe(true);
+    expect(await byHost(child, "panicked")).toContain("[exception RIP: my_driver_read+");
+  });
+
+  test("a crash kernel without the memory that it needs: it says so, and leaves the first one's alone", async () => {
+    const child = await boot({ memory: "512M", cmdline: "crashkernel=6M@500M panic_on_oops=1" });
+    await child.inject(faults.nullDereference());
+    const before = outside(child, 500 << 20);
+    const error = await failure(child);
+    expect(error.code).toBe("machine-stopped");
+    expect(error.message).toContain('capture({ via: "host" }) still works');
+    expect(child.consoleLog.join("\n")).toMatch(
+      /Linux version[\s\S]*Kernel panic - not syncing: early_alloc: Failed to allocate \d+ bytes/,
+    );
+    expect(outside(child, 500 << 20)).toEqual(before);
+    expect(await byHost(child, "small")).toContain("[exception RIP: my_driver_read+");
   });
 
   test("a machine without a reservation, and one that has not crashed", async () => {

@@ -134,6 +134,23 @@ static int console_setup(char *value)
 }
 __setup("console=", console_setup);
 
+/*
+ * `earlyprintk=serial`: the console is there before memory is, so that a kernel that ends early says why. It is the
+ * same console, not one that gives way to another (Linux arch/x86/kernel/early_printk.c).
+ */
+static bool console_early;
+
+static int setup_early_printk(char *value)
+{
+	if (strncmp(value, "serial", 6) && strncmp(value, "ttyS0", 5))
+		return 1;
+	console_early = present(ttys[0].port);
+	if (console_early)
+		register_console(&univ8250_console);
+	return 1;
+}
+early_param("earlyprintk=", setup_early_printk);
+
 /* The port is ready to print long before there are files. */
 void console_init(void)
 {
@@ -146,7 +163,7 @@ void console_init(void)
 		outb(ttys[i].port + UART_FCR, 7);
 		outb(ttys[i].port + UART_MCR, 0xb);
 	}
-	if (console_wanted && present(ttys[0].port))
+	if (console_wanted && !console_early && present(ttys[0].port))
 		register_console(&univ8250_console);
 }
 
