@@ -213,7 +213,7 @@ struct mm_struct *dup_mm(struct mm_struct *old)
 			page = fault_in(mm, copy, a);
 			if (!page)
 				goto fail;
-			memcpy(page, __va(*pte & PTE_PFN_MASK), PAGE_SIZE);
+			__memcpy(page, __va(*pte & PTE_PFN_MASK), PAGE_SIZE);
 		}
 	}
 	return mm;

@@ -243,7 +243,7 @@ static struct page *get_page_from_freelist(gfp_t gfp, unsigned int order)
 			spin_unlock_irqrestore(&zone_lock, flags);
 			kasan_unpoison_pages(page, order);
 			if (gfp & __GFP_ZERO || unlikely(init_on_alloc))
-				memset(page_address(page), 0, PAGE_SIZE << order);
+				__memset(page_address(page), 0, PAGE_SIZE << order);
 			return page;
 		}
 	}
@@ -284,7 +284,7 @@ noinline void __free_pages(struct page *page, unsigned int order)
 		return;
 	}
 	if (unlikely(init_on_free))
-		memset(page_address(page), 0, PAGE_SIZE << order);
+		__memset(page_address(page), 0, PAGE_SIZE << order);
 	kernel_poison_pages(page, 1 << order);
 	kasan_poison_pages(page, order);
 	for (unsigned long i = 0; i < 1UL << order; i++) {

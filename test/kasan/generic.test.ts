@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { boot } from "../../bindings/index.ts";
+import { boot, type CrashReport } from "../../bindings/index.ts";
 import { checkReport } from "../../bindings/report/index.ts";
 import { COMPILER_CASES, HEAP_CASES } from "./cases.ts";
 import { kasanReports } from "./reports.ts";
@@ -12,6 +12,8 @@ const GENERIC = { mode: "generic" } as const;
 describe("kasan_test", () => {
   it("reports in each case what Linux reports, and nothing else", async () => {
     const machine = await boot({ kasan: GENERIC });
+    const events: CrashReport[] = [];
+    machine.on("report", (report) => events.push(report));
     const cases = await runSuite(machine);
     expect(cases.size).toBe(55);
     for (const [name, { log, result }] of cases) {
@@ -24,6 +26,11 @@ describe("kasan_test", () => {
     // Line by line what Linux prints, but for the kinds that need the compiler.
     const linux = Object.entries(linuxShapes()).filter(([name]) => name in HEAP_CASES);
     expect(shapesOf(cases)).toEqual(Object.fromEntries(linux));
+    expect(events.length).toBe(kasanReports(machine.consoleLog).length);
+    expect(events.find(({ title }) => title === "KASAN: use-after-free Read in kmalloc_uaf")).toMatchObject({
+      kind: "kasan",
+      kasan: { access: "read", size: 1n, object: { cache: "kmalloc-16", size: 16 } },
+    });
     const uaf = kasanReports(cases.get("kmalloc_uaf")?.log ?? [])[0]?.text ?? "";
     expect(uaf).toMatch(
       /^Allocated by task \d+:\n kasan_save_stack\+\S+\n kasan_set_track\+\S+\n __kasan_kmalloc\+/m,
@@ -78,6 +85,20 @@ describe("generic KASAN", () => {
       value: 0,
       accessible: 8,
     });
+  }, 60_000);
+
+  it("has a shadow for the direct map, the kernel, modules and stacks", async () => {
+    const machine = await boot({ kasan: GENERIC });
+    const accessible = { value: 0, state: "accessible", accessible: 8 };
+    expect(machine.kasan.shadowOf(machine.resolve("linux_banner"))).toMatchObject(accessible);
+    const modules = (await machine.exec("insmod mydriver; cat /proc/modules")).stdout;
+    const [, module = "0"] = /0x([0-9a-f]{16})/.exec(modules) ?? [];
+    expect(machine.kasan.shadowOf(BigInt(`0x${module}`))).toMatchObject(accessible);
+    await machine.write("echo a > /tmp/a\n");
+    await machine.runUntil({ place: "vfs_write" });
+    const { rsp } = machine.registers();
+    expect(rsp >> 40n).toBe(0xffffc9n); // vmalloc's part of the address space
+    expect(machine.kasan.shadowOf(rsp)).toMatchObject(accessible);
   }, 60_000);
 
   it("reports once, or always, or panics, as it is told", async () => {

@@ -1,7 +1,7 @@
 /** What Linux 6.1 with KASAN said of single crash points (test/data: kasan/kernelA-*): ours says it line by line. */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { CrashlabError } from "../../bindings/index.ts";
+import { CrashlabError, type Machine } from "../../bindings/index.ts";
 import { bootMode } from "./modes.ts";
 import { kasanReports } from "./reports.ts";
 import { shapeOf } from "./twins.ts";
@@ -55,12 +55,26 @@ function story(log: string): readonly unknown[] {
   ];
 }
 
+const booted = new Map<string, Promise<Machine>>();
+
+/** A machine of its own, with both modules in. */
+async function ready(mode: string, cmdline: string): Promise<Machine> {
+  const key = `${mode} ${cmdline}`;
+  const first =
+    booted.get(key) ??
+    bootMode(mode, { cmdline }).then(async (machine) => {
+      await machine.exec("insmod labcrash; insmod kasan_stress");
+      return machine;
+    });
+  booted.set(key, first);
+  return (await first).fork();
+}
+
 describe.each(readdirSync(LOGS).filter((name) => name.startsWith("kernelA-")))("%s", (name) => {
   it("has its twin", async () => {
     const linux = readFileSync(`${LOGS}/${name}`, "utf8");
     const [, cmdline = ""] = /(kasan\.fault=panic|kasan_multi_shot)/.exec(linux) ?? [];
-    const machine = await bootMode(LAYOUT.has(name) ? "layout" : "plain", { cmdline });
-    await machine.exec("insmod labcrash; insmod kasan_stress");
+    const machine = await ready(LAYOUT.has(name) ? "layout" : "plain", cmdline);
     const from = machine.consoleLog.length;
     for (const command of triggers(linux))
       await machine.exec(`sh -c '${command}'`, { budget: 2e9 }).catch((error: unknown) => {

@@ -6,7 +6,7 @@
  * KASAN_SECONDS are the host's; what the guest has done in them is printed. KASAN_SEED picks other accesses, KASAN_MODE
  * some of the modes of modes.ts, all being the default.
  */
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { Machine } from "../../bindings/index.ts";
 import { bootMode, MODES } from "./modes.ts";
 import { badAccesses, badSamples, everyday, goodWork, neighbours } from "./stress.ts";
@@ -40,18 +40,16 @@ it.runIf(accesses > 0).each(EXACT)(
   3_600_000,
 );
 
-describe.runIf(accesses > 0)("tags by chance", () => {
-  it.each(modes.filter((mode) => mode === "sw-tags" || mode === "hw-tags"))(
-    "%s: finds a neighbour exactly when its tag is another one",
-    async (mode) => {
-      const count = 2000;
-      const { truth, found } = await neighbours(await up(mode), seed, count);
-      expect(found).toEqual(truth);
-      console.log(`${mode}: ${count - truth.length} of ${count} neighbours had the same tag`);
-    },
-    3_600_000,
-  );
-});
+it.runIf(accesses > 0).each(modes.filter((mode) => mode === "sw-tags" || mode === "hw-tags"))(
+  "%s: finds a neighbour exactly when its tag is another one",
+  async (mode) => {
+    const count = 2000;
+    const { truth, found } = await neighbours(await up(mode), seed, count);
+    expect(found).toEqual(truth);
+    console.log(`${mode}: ${count - truth.length} of ${count} neighbours had the same tag`);
+  },
+  3_600_000,
+);
 
 it.runIf(seconds > 0).each(modes)(
   `%s: says nothing in ${seconds} seconds of work within bounds`,

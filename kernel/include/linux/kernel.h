@@ -76,8 +76,9 @@ int snprintf(char *buf, size_t size, const char *fmt, ...);
 int scnprintf(char *buf, size_t size, const char *fmt, ...);
 
 void *memset(void *s, int c, size_t n);
-/* Nobody looks at the shadow. */
+/* Nobody looks at the shadow: for memory that is known, as clear_page() and copy_page() of Linux. */
 void *__memset(void *s, int c, size_t n);
+void *__memcpy(void *d, const void *s, size_t n);
 void *memcpy(void *d, const void *s, size_t n);
 void *memmove(void *d, const void *s, size_t n);
 int memcmp(const void *a, const void *b, size_t n);

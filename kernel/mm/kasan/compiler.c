@@ -98,7 +98,6 @@ DEFINE_CHECK(__asan_storeN_noabort, true, (unsigned long addr, size_t size), add
 DEFINE_REPORT(__asan_report_load_n_noabort, false, (unsigned long addr, size_t size), addr, size);
 DEFINE_REPORT(__asan_report_store_n_noabort, true, (unsigned long addr, size_t size), addr, size);
 
-void *__memcpy(void *d, const void *s, size_t n);
 void *__memmove(void *d, const void *s, size_t n);
 
 #undef memset

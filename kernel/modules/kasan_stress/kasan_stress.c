@@ -512,7 +512,7 @@ static void say_kfence(const char *kind, const char *at, const char *p, size_t n
 static int kfence(unsigned long count)
 {
 	for (number = 0; number < count; number++) {
-		size_t n = random_size(PAGE_SIZE / 2);
+		size_t n = 1 + random_size(PAGE_SIZE / 2);
 		char *p = sample(n), *page = (char *)((unsigned long)p & PAGE_MASK), *at;
 		bool write = below(2), left = p == page;
 
@@ -541,7 +541,7 @@ static int kfence(unsigned long count)
 			kfree(hide(p));
 			break;
 		case 4:
-			at = p + 1 + below(n);
+			at = p + 1 + below(n - 1);
 			say_kfence("invalid free", at, p, n);
 			kfree(hide(at));
 			kfree(p);
