@@ -121,6 +121,12 @@ export function endOf(r: u32): u64 {
 /** The trace that begins at RIP, decoded now if need be; 0 with an exception pending. */
 export function findTrace(): u32 {
   const rip = load<u64>(RIP);
+  const mode = load<u32>(CODE_MODE) >> 5;
+  store<u32>(JUMP_CONTEXT, jumpContext());
+  if (mode == 2) {
+    const known = cachedTrace(rip);
+    if (known != 0) return known;
+  }
   let address = rip;
   if (is64()) {
     if (!isCanonical(rip)) {
@@ -137,13 +143,12 @@ export function findTrace(): u32 {
   const physical = fetchAddress(address);
   if (physical == INVALID) return 0;
   store<u64>(CODE_BASE, rip - (physical & 0xfff));
-  const mode = load<u32>(CODE_MODE) >> 5;
   const isChecked = checksPage(rip & ~0xfff);
   const key = (physical << 3) | (isChecked ? (isTagged() ? 5 : 4) : mode + 1); // an empty slot is 0
   const slot = slotOf(physical);
   const first = load<u64>(slot) == key ? load<u32>(slot, 8) : build(address, physical, slot, key, isChecked);
-  const context =
-    (load<u32>(JUMP_EPOCH) << 6) | (load<u32>(ACTIVE) << 3) | (load<u32>(CPL) == 3 ? 4 : 0) | mode;
+  // What it took to find it may have begun a new epoch.
+  const context = jumpContext();
   store<u32>(JUMP_CONTEXT, context);
   if (mode == 2 && isKept(first)) {
     const jump = jumpOf(rip);
@@ -152,6 +157,16 @@ export function findTrace(): u32 {
     store<u32>(jump, context, 12);
   }
   return first;
+}
+
+/** What has to be the same for an entry of the jump cache to be good. */
+function jumpContext(): u32 {
+  return (
+    (load<u32>(JUMP_EPOCH) << 6) |
+    (load<u32>(ACTIVE) << 3) |
+    (load<u32>(CPL) == 3 ? 4 : 0) |
+    (load<u32>(CODE_MODE) >> 5)
+  );
 }
 
 /** Whether an address lies in a trace that later look-ups will find, and so may be linked. */

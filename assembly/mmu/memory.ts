@@ -627,8 +627,14 @@ export function flushPage(address: u64): void {
   const first = load<u32>(TLB_BASE) + (<u32>(address >> 7) & 0x7fe0);
   for (let mode: u32 = 0; mode < TLB_NEVER; mode++) emptyEntry(first + mode * TLB_SIZE);
   const fetch = load<u32>(FETCH_BASE) + ((<u32>(address >> 12) & 255) << 4);
-  store<u64>(fetch, u64.MAX_VALUE);
-  store<u64>(fetch + 256 * 16, u64.MAX_VALUE);
+  const page = resolve(address) >> 12;
+  forgetFetched(fetch, page);
+  forgetFetched(fetch + 256 * 16, page);
+}
+/** The jump cache knows nothing of a page that is not cached for fetches. */
+function forgetFetched(entry: u32, page: u64): void {
+  if (load<u64>(entry) != page) return;
+  store<u64>(entry, u64.MAX_VALUE);
   forgetJumps();
 }
 
