@@ -99,6 +99,7 @@ describe("npm run bench", () => {
         dirtyPages: 1000,
         ...times,
         best: times,
+        cpu: times,
         rates: Array.from({ length: 3 }, () => ({
           name: expect.any(String),
           perSecond: positive,
