@@ -75,13 +75,16 @@ function entryOf(address: u64): u32 {
   return load<u32>(TLB_MODE) + (<u32>(address >> 7) & 0x7fe0);
 }
 
-/** Whether the shadow of an entry, if it has one, lets up to 8 bytes at offset x pass without a closer look. */
+/** Whether the shadow of an entry, if it has one, allows up to 8 bytes at offset x. */
 function isOpen(e: u32, x: u32, size: u32, address: u64): bool {
   const shadow = load<u32>(e, 20);
   if (shadow == 0) return true;
   if (!isTagged()) {
-    if (size == 1) return load<u8>(shadow + (x >> 3)) == 0;
-    return (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + size - 1) >> 3))) == 0;
+    const end = x + size - 1;
+    const last: u32 = load<u8>(shadow + (end >> 3));
+    // The last granule may be good in part.
+    if (last != 0 && (last > 7 || (end & 7) >= last)) return false;
+    return end >> 3 == x >> 3 || load<u8>(shadow + (x >> 3)) == 0;
   }
   if (size == 1) return hasTag(shadow + (x >> 4), address);
   return hasTag(shadow + (x >> 4), address) && hasTag(shadow + ((x + size - 1) >> 4), address);
