@@ -67,8 +67,9 @@ export function farCall(target: u32, offset: u64, size: u32): void {
   }
   if (!readTarget(target)) return;
   if ((descriptorAttributes() & ATTR_S) == 0) {
-    if (throughGate(target)) callThroughGate();
-    return;
+    if (!throughGate(target)) return;
+    if ((descriptorAttributes() & ATTR_P) == 0) return raise(NP, gateTarget & 0xfffc);
+    return callThroughGate();
   }
   if (!isReachable(target, true)) return;
   const ip = truncated(offset, size);
@@ -139,7 +140,10 @@ let gateOffset: u64 = 0;
 let gateSize: u32 = 0;
 let gateParameters: u32 = 0;
 
-/** Follows the call gate read last: its code segment's descriptor is then the one read last. */
+/**
+ * Follows the call gate read last: its code segment's descriptor is then the one read last. Whether that is present is
+ * looked at by the caller: JMP has more to refuse before it.
+ */
 function throughGate(gate: u32): bool {
   const kind = descriptorAttributes() & 0x1f;
   const isLong = s.inLongMode();
@@ -169,7 +173,6 @@ function throughGate(gate: u32): bool {
   const isCode = (attr & (ATTR_S | ATTR_CODE)) == (ATTR_S | ATTR_CODE);
   const isWrongMode = isLong && (attr & (ATTR_L | ATTR_D)) != ATTR_L;
   if (!isCode || descriptorDpl() > load<u32>(CPL) || isWrongMode) raise(GP, gateTarget & 0xfffc);
-  else if ((attr & ATTR_P) == 0) raise(NP, gateTarget & 0xfffc);
   return !faulted();
 }
 

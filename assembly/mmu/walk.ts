@@ -37,6 +37,7 @@ const D: u64 = 0x40;
 const PS: u64 = 0x80;
 const NX: u64 = 0x8000000000000000;
 const ADDRESS: u64 = 0x000ffffffffff000;
+const IGNORED_IN_LONG_MODE: u64 = 0x7ff0000000000000;
 const PHYSICAL_BITS: u64 = 0x000000ffffffffff;
 
 // What the last successful walk found out, for the TLB entry that follows it.
@@ -74,7 +75,8 @@ export function walk(address: u64, kind: u32): u64 {
   let shift: u32 = long ? 39 : 30;
   let rights: u64 = RW | US;
   let noExecute = false;
-  const reserved: u64 = (ADDRESS & ~PHYSICAL_BITS) | (nxe ? 0 : NX);
+  // Bits 52 to 62 are for programs in long mode only (SDM 3A tables 4-9 to 4-11).
+  const reserved: u64 = (ADDRESS & ~PHYSICAL_BITS) | (nxe ? 0 : NX) | (long ? 0 : IGNORED_IN_LONG_MODE);
   while (true) {
     const at = table + ((address >> shift) & (shift == 30 && !long ? 3 : 511)) * 8;
     const entry = loadEntry(at);

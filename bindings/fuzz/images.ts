@@ -7,7 +7,7 @@ import { decodeSnapshot, encodeSnapshot } from "../core/snapshot.ts";
 import { CrashlabError } from "../error.ts";
 import { type BootProtocol, loadKernel } from "../machine/loaders/kernel.ts";
 import { Random } from "./random.ts";
-import { buildImage } from "./system/image.ts";
+import { IMAGE } from "./system/image.ts";
 import { makeCases, systemSubjects } from "./system.ts";
 
 export interface ImagesOptions {
@@ -46,7 +46,7 @@ const REFUSALS: readonly string[] = ["bad-kernel", "bad-initrd", "bad-option", "
 /** Runs so many cases. */
 export async function fuzzImages(options: ImagesOptions = {}): Promise<ImagesOutcome> {
   const { seed: first = 1, cases = 1000, kernels = [], signal, onCase } = options;
-  const sources = [buildImage(makeCases(first, 50, systemSubjects), 0), ...kernels];
+  const sources = [IMAGE.build(makeCases(first, 50, systemSubjects), 0), ...kernels];
   const core = await Core.create({ ramBytes: RAM, cpus: 2, recordInputs: false });
   const ends: { [end: string]: number } = {};
   const failures: string[] = [];

@@ -1,22 +1,28 @@
 /**
  * Random cases of what only ring 0 sees, in the core and in QEMU: page tables, descriptors, gates, IRET, system calls,
- * control registers, debug registers. Both run the same bare-metal image, which stores a record of every case.
+ * control registers, debug registers. Both run the same bare-metal images, one of 64-bit cases and one of 32-bit ones,
+ * which store a record of every case.
  */
 import { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
+import { legacyFarCase, legacyGateCase, legacyPageCase, legacySegmentCase } from "./legacy/cases.ts";
+import { LEGACY_IMAGE } from "./legacy/image.ts";
 import { Random } from "./random.ts";
 import type { Case } from "./system/case.ts";
 import { differencesOf } from "./system/compare.ts";
+import { IMAGE } from "./system/image.ts";
 import { canRunQemu, runOnCore, runOnQemu } from "./system/machines.ts";
 import { canonicalCase, invalidationCase, pageCase } from "./system/pages.ts";
 import * as at from "./system/places.ts";
 import { controlCase, debugCase, rightsCase, segmentCase } from "./system/privileged.ts";
+import type { Outcome } from "./system/record.ts";
 import { farCase, interruptCase, returnCase, systemCallCase } from "./system/transfers.ts";
 
 type Maker = (random: Random) => Case;
 export type SystemSubject =
   | ("page" | "invalidation" | "canonical" | "interrupt" | "iret" | "far")
-  | ("call" | "segment" | "control" | "rights" | "debug");
+  | ("call" | "segment" | "control" | "rights" | "debug")
+  | ("page32" | "gate32" | "far32" | "segment32");
 
 /** Makers of cases, and how often each is taken. */
 const SUBJECTS: Readonly<{ [S in SystemSubject]: readonly [Maker, number] }> = {
@@ -31,6 +37,10 @@ const SUBJECTS: Readonly<{ [S in SystemSubject]: readonly [Maker, number] }> = {
   control: [controlCase, 3],
   rights: [rightsCase, 1],
   debug: [debugCase, 3],
+  page32: [legacyPageCase, 3],
+  gate32: [legacyGateCase, 2],
+  far32: [legacyFarCase, 2],
+  segment32: [legacySegmentCase, 2],
 };
 
 export const systemSubjects: readonly SystemSubject[] = Object.keys(SUBJECTS) as SystemSubject[];
@@ -54,6 +64,10 @@ export interface SystemOutcome {
   /** Cases in which QEMU does what it is known to do otherwise, by what that is. */
   readonly known: Readonly<{ [reason: string]: number }>;
   readonly differences: readonly string[];
+}
+
+function is32Bit(each: Case): boolean {
+  return each.name.startsWith("32-bit ");
 }
 
 /** Cases of one start of the machines. */
@@ -93,11 +107,23 @@ export async function fuzzSystem(options: SystemOptions = {}): Promise<SystemOut
     if (signal?.aborted) throw new CrashlabError("aborted", "expected to finish, found the signal aborted");
     onBatch?.({ seed, cases: done });
     const cases = makeCases(seed, Math.min(BATCH, total - done), subjects);
-    const qemu = runOnQemu(cases);
-    const have = await runOnCore(core, cases);
-    const want = await qemu;
+    const want = new Map<Case, Outcome>();
+    const have = new Map<Case, Outcome>();
+    for (const [kind, isLegacy] of [
+      [IMAGE, false],
+      [LEGACY_IMAGE, true],
+    ] as const) {
+      const own = cases.filter((each) => is32Bit(each) === isLegacy);
+      const qemu = runOnQemu(kind, own);
+      const ours = await runOnCore(core, kind, own);
+      const theirs = await qemu;
+      own.forEach((each, n) => {
+        have.set(each, ours[n] ?? "hang");
+        want.set(each, theirs[n] ?? "hang");
+      });
+    }
     cases.forEach((each, n) => {
-      const [a, b] = [want[n], have[n]];
+      const [a, b] = [want.get(each), have.get(each)];
       if (a === undefined || b === undefined) return;
       const ended = typeof b === "string" ? b : String(b["vector"]);
       vectors[ended] = (vectors[ended] ?? 0) + 1;

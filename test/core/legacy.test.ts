@@ -109,6 +109,40 @@ describe("a page of 4 MiB", () => {
   });
 });
 
+describe("PAE paging", () => {
+  const POINTERS = 0x40000;
+  const entry = (value: bigint): number[] => [
+    ...u32(Number(value & 0xffffffffn)),
+    ...u32(Number(value >> 32n)),
+  ];
+  test.each([52n, 58n, 62n, 40n])("bit %i of a page is reserved", async (bit) => {
+    const enable = [0x0f, 0x20, 0xc0, 0x0d, ...u32(1 << 31), 0x0f, 0x22, 0xc0];
+    const directory = [...entry(0x83n), ...entry(0x83n | (1n << bit))];
+    const core = await protected32([...enable, 0xa1, ...u32(0x200000 + DATA), HLT], {
+      ...{ cr3: POINTERS, cr4: 0x20, efer: 0x800 },
+      pieces: [
+        { address: POINTERS, bytes: Uint8Array.from(entry(BigInt(POINTERS) + 0x1001n)) },
+        { address: POINTERS + 0x1000, bytes: Uint8Array.from(directory) },
+      ],
+    });
+    core.run(100);
+    expect(core.exceptions()).toMatchObject([{ vector: 14, error: 9, cr2: BigInt(0x200000 + DATA) }]);
+  });
+});
+
+test("JMP through a gate refuses code of another level before it asks whether it is present", async () => {
+  const NP = 11;
+  // Selector 18h: the gate, 20h: its target, neither of them as it should be.
+  const gate = (BigInt(0x20) << 16n) | (0x8cn << 40n);
+  const jump = [0xea, ...u32(0), 0x18, 0];
+  const outer = await protected32(jump, { descriptors: [gate, descriptor(0, 0xfffff, 0x7b, 12)] });
+  outer.run(10);
+  expect(outer.exceptions()[0]).toMatchObject({ vector: GP, error: 0x20 });
+  const same = await protected32(jump, { descriptors: [gate, descriptor(0, 0xfffff, 0x1b, 12)] });
+  same.run(10);
+  expect(same.exceptions()[0]).toMatchObject({ vector: NP, error: 0x20 });
+});
+
 describe("IA-32e mode", () => {
   const PML4 = 0x40000;
   /** ltr, then mov cr0 with PG, with EFER.LME and PAE set. */

@@ -1,4 +1,6 @@
 /** Comparison of outcomes: what differs, apart from where QEMU is known to (known.ts). */
+import { LEGACY_FIELDS } from "../legacy/image.ts";
+import { KNOWN_LEGACY } from "../legacy/known.ts";
 import type { Case } from "./case.ts";
 import type { Known } from "./known.ts";
 import { KNOWN_PAGING } from "./known_paging.ts";
@@ -31,9 +33,10 @@ export function differencesOf(each: Case, qemu: Outcome, core: Outcome): Compari
   }
   const reasons = new Set<string>();
   const found: string[] = [];
-  for (const word of RECORD_FIELDS) {
+  const isLegacy = each.name.startsWith("32-bit ");
+  for (const word of isLegacy ? LEGACY_FIELDS : RECORD_FIELDS) {
     if (qemu[word] === core[word]) continue;
-    const known = KNOWN.find(({ covers }) => covers(word, qemu, core, each));
+    const known = (isLegacy ? KNOWN_LEGACY : KNOWN).find(({ covers }) => covers(word, qemu, core, each));
     if (known !== undefined) reasons.add(known.reason);
     else found.push(`${word} expected ${qemu[word]?.toString(16)} found ${core[word]?.toString(16)}`);
   }

@@ -23,7 +23,11 @@ export function randomDescriptor(random: Random): bigint {
 }
 
 /** Puts a descriptor into a free place and returns the selector with an RPL; sometimes one of a fixed segment. */
-export function someSelector(one: CaseBuilder, random: Random): number {
+export function someSelector(
+  one: CaseBuilder,
+  random: Random,
+  make: (random: Random) => bigint = randomDescriptor,
+): number {
   const rpl = random.below(4);
   const kind = random.below(12);
   if (kind === 0) return rpl; // null
@@ -46,7 +50,7 @@ export function someSelector(one: CaseBuilder, random: Random): number {
       ]) | rpl
     );
   const place = selectors.free + random.below(8) * 16;
-  one.patch(at.GDT + place, randomDescriptor(random));
+  one.patch(at.GDT + place, make(random));
   one.watch(at.GDT + place);
   return place | rpl;
 }

@@ -2,8 +2,10 @@
  * The image of a batch of cases: a 32-bit ELF with a multiboot header, which both machines load the same way.
  */
 import type { Case } from "./case.ts";
+import type { ImageKind } from "./machines.ts";
 import { field, monitor, WATCHES } from "./monitor.ts";
 import * as at from "./places.ts";
+import { decodeRecord } from "./record.ts";
 
 const SUPERVISOR = 0x3n;
 const USER = 0x7n;
@@ -36,8 +38,14 @@ export function stub(vector: number): bigint {
   return at.HIGH + BigInt(at.STUBS + vector * 16);
 }
 
+/** What an image has from MONITOR on, whatever its cases are, and its 32-bit entry. */
+export interface FixedMemory {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly entry: number;
+}
+
 /** Everything from MONITOR to CASES that does not depend on the cases, with the number of the case to begin with. */
-function fixedMemory(first: number, count: number): { bytes: Uint8Array<ArrayBuffer>; entry: number } {
+function fixedMemory(first: number, count: number): FixedMemory {
   const bytes = new Uint8Array(at.COUNT + 8 - at.MONITOR);
   const view = new DataView(bytes.buffer);
   const set = (address: number, value: bigint): void =>
@@ -129,9 +137,15 @@ function encodeCase({ state, patches, watches }: Case): Uint8Array<ArrayBuffer> 
   return bytes;
 }
 
-/** The image; it runs the cases from `first` on. */
-export function buildImage(cases: readonly Case[], first: number): Uint8Array<ArrayBuffer> {
-  const { bytes: fixed, entry } = fixedMemory(first, cases.length);
+/** The image of 64-bit cases; it runs those from `first` on. */
+function build(cases: readonly Case[], first: number): Uint8Array<ArrayBuffer> {
+  return withCases(fixedMemory(first, cases.length), cases);
+}
+
+export function withCases(
+  { bytes: fixed, entry }: FixedMemory,
+  cases: readonly Case[],
+): Uint8Array<ArrayBuffer> {
   const encoded = new Uint8Array(cases.length * at.CASE_SIZE);
   cases.forEach((each, n) => {
     encoded.set(encodeCase(each), n * at.CASE_SIZE);
@@ -164,3 +178,5 @@ export function buildImage(cases: readonly Case[], first: number): Uint8Array<Ar
   });
   return image;
 }
+
+export const IMAGE: ImageKind = { build, decode: decodeRecord };

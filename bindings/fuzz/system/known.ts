@@ -60,7 +60,7 @@ export function targetOf(each: Case): number {
 
 /** A value in the frame or far pointer of a transfer: `n` words of the transfer's operand size in. */
 export function frameWord(each: Case, n: number): bigint {
-  const size = Number(/^(?:iret|far \w+) (\d+)/.exec(each.name)?.[1] ?? 64) / 8;
+  const size = Number(/^(?:32-bit )?(?:iret|far \w+) (\d+)/.exec(each.name)?.[1] ?? 64) / 8;
   let value = 0n;
   for (let byte = size - 1; byte >= 0; byte--) {
     const address = at.FRAME + n * size + byte;

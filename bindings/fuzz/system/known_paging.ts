@@ -3,8 +3,11 @@
 import { differOnlyIn, isVector, type Known, RF, raises } from "./known.ts";
 import { field } from "./monitor.ts";
 
-/** Instructions of the page cases that read and write their operand: AND, LOCK OR, XCHG, LOCK CMPXCHG, BTS. */
-const UPDATES = / (482107|f0480907|488707|f0480fb117|0fab0f)/;
+/** Instructions of the page cases that read and write their operand: AND, LOCK OR, XCHG, LOCK CMPXCHG, BTS, ARPL. */
+const UPDATES = / (482107|f0480907|488707|f0480fb117|0fab0f|2107|f00907|8707|f00fb117|630f)/;
+/** The accessed and dirty bits of an entry, or of two of 32 bits. */
+const ACCESSED = 0x20_0000_0020n;
+const ACCESSED_DIRTY = 0x60_0000_0060n;
 
 export const KNOWN_PAGING: readonly Known[] = [
   {
@@ -31,18 +34,18 @@ export const KNOWN_PAGING: readonly Known[] = [
       word.startsWith("memory") &&
       isVector(14n, qemu, core) &&
       ((core["error"] ?? 0n) & 1n) !== 0n &&
-      differOnlyIn(0x20n, word, qemu, core) &&
-      ((core[word] ?? 0n) & 0x20n) === 0n,
+      differOnlyIn(ACCESSED, word, qemu, core) &&
+      ((core[word] ?? 0n) & ACCESSED & ~(qemu[word] ?? 0n)) === 0n,
   },
   {
     reason:
       "a write across two pages of which the second faults may mark the first dirty (SDM 3A 4.8); QEMU does not",
     covers: (word, qemu, core, each) =>
       word.startsWith("memory") &&
-      each.name.startsWith("page 4K") &&
+      /^(page 4K|32-bit page)/.test(each.name) &&
       isVector(14n, qemu, core) &&
       ((core["cr2"] ?? 0n) & 0xfffn) === 0n &&
-      differOnlyIn(0x60n, word, qemu, core),
+      differOnlyIn(ACCESSED_DIRTY, word, qemu, core),
   },
   {
     reason: "an address by SS that is not canonical is #SS, in LEAVE too (SDM 2A); QEMU says #GP",
@@ -65,6 +68,8 @@ export const KNOWN_PAGING: readonly Known[] = [
   {
     reason: "BTS leaves OF, SF, AF and PF undefined (SDM 2A): each has its own",
     covers: (word, qemu, core, each) =>
-      word === "rflags" && each.name.includes(" 0fab0f") && differOnlyIn(0x894n | RF, word, qemu, core),
+      /^[re]flags$/.test(word) &&
+      each.name.includes(" 0fab0f") &&
+      differOnlyIn(0x894n | RF, word, qemu, core),
   },
 ];

@@ -21,6 +21,61 @@ const HANDLER_SS = 0xffff0000n;
 /** INT n to a vector of exceptions that push an error code, which INT n does not: the frame is one word off. */
 const INT_WITHOUT_ERROR = /^interrupt (8|13|14) cd/;
 
+export const BEYOND_LIMIT: Known = {
+  reason:
+    "an offset beyond the limit of a code segment that is not 64-bit is #GP(0) (SDM 2A CALL, IRET, RET)",
+  covers: (word, qemu, core, each) => {
+    const target = descriptorOf(each, targetOf(each));
+    if (!/^(32-bit )?(iret|far)/.test(each.name) || frameWord(each, 0) <= limitOf(target)) return false;
+    const isWide = (target & DESCRIPTOR_L) !== 0n;
+    // QEMU's far CALL has the selector for an error code, asks 64-bit segments too, and nothing with REX.W.
+    const isRefusedThere = isVectorWithSelector(qemu, each);
+    if (isWide) return each.name.startsWith("far call") && isRefusedThere;
+    if (!raises(core, 13n, 0n)) return false;
+    return isRefusedThere ? word === "error" : (core["rip"] ?? core["eip"]) !== (qemu["rip"] ?? qemu["eip"]);
+  },
+};
+
+export const CALLER_LEVEL_STAYS: Known = {
+  reason:
+    "a call gate to conforming code leaves the caller's level in CS (SDM 2A CALL); QEMU puts the segment's",
+  covers: (word, qemu, core, each) =>
+    word === "cs" &&
+    each.name.includes("far call") &&
+    (targetOf(each) & ~3) === at.selectors.gate &&
+    differOnlyIn(3n, word, qemu, core),
+};
+
+export const ENTERED_IS_ACCESSED: Known = {
+  reason: "a code segment that is entered is marked accessed (SDM 3A 3.4.5.1); QEMU leaves that out at times",
+  covers: (word, qemu, core, each) =>
+    word.startsWith("memory") &&
+    /^(32-bit )?(iret|far|interrupt|gate)/.test(each.name) &&
+    differOnlyIn(DESCRIPTOR_ACCESSED, word, qemu, core) &&
+    ((core[word] ?? 0n) & DESCRIPTOR_ACCESSED) !== 0n,
+};
+
+export const ABSENT_BEHIND_GATE: Known = {
+  reason: "JMP through a call gate to code that is not present is #NP (SDM 2A JMP); QEMU says #GP",
+  covers: (word, qemu, core, each) =>
+    word === "vector" &&
+    each.name.includes("far jmp") &&
+    (targetOf(each) & ~3) === at.selectors.gate &&
+    qemu[word] === 13n &&
+    core[word] === 11n &&
+    qemu["error"] === core["error"],
+};
+
+export const EXT_IS_SET: Known = {
+  reason:
+    "a fault while an exception is delivered has EXT in its error code (SDM 3A 6.13); QEMU leaves it clear",
+  covers: (word, qemu, core, each) =>
+    word === "error" &&
+    /^(interrupt|32-bit gate)/.test(each.name) &&
+    differOnlyIn(1n, word, qemu, core) &&
+    ((core[word] ?? 0n) & 1n) === 1n,
+};
+
 export const KNOWN_TRANSFERS: readonly Known[] = [
   {
     reason: "RF in pushed flags: set for faults, clear for INT n (SDM 3B 17.3.1.1); QEMU pushes what it was",
@@ -50,15 +105,8 @@ export const KNOWN_TRANSFERS: readonly Known[] = [
       return word === "error" && (b & 2n) !== 0n && a - (a & 7n) === 2n * (b - (b & 7n));
     },
   },
-  {
-    reason:
-      "a fault while an exception is delivered has EXT in its error code (SDM 3A 6.13); QEMU leaves it clear",
-    covers: (word, qemu, core, each) =>
-      word === "error" &&
-      each.name.startsWith("interrupt") &&
-      differOnlyIn(1n, word, qemu, core) &&
-      ((core[word] ?? 0n) & 1n) === 1n,
-  },
+  ABSENT_BEHIND_GATE,
+  EXT_IS_SET,
   {
     reason:
       "a handler's segment that is neither 64-bit nor present is #GP, as Bochs has it; QEMU says #NP (SDM 2A is silent)",
@@ -88,20 +136,7 @@ export const KNOWN_TRANSFERS: readonly Known[] = [
       ((qemu["vector"] === 13n && (raises(core, 13n, 0n) || raises(core, 13n, 1n) || raises(core, 8n, 0n))) ||
         (qemu["vector"] === 1n && /^(iret|sysret|sysexit)/.test(each.name) && raises(core, 13n, 0n))),
   },
-  {
-    reason:
-      "an offset beyond the limit of a code segment that is not 64-bit is #GP(0) (SDM 2A CALL, IRET, RET)",
-    covers: (word, qemu, core, each) => {
-      const target = descriptorOf(each, targetOf(each));
-      if (!/^(iret|far)/.test(each.name) || frameWord(each, 0) <= limitOf(target)) return false;
-      const isWide = (target & DESCRIPTOR_L) !== 0n;
-      // QEMU's far CALL has the selector for an error code, asks 64-bit segments too, and nothing with REX.W.
-      const isRefusedThere = isVectorWithSelector(qemu, each);
-      if (isWide) return each.name.startsWith("far call") && isRefusedThere;
-      if (!raises(core, 13n, 0n)) return false;
-      return isRefusedThere ? word === "error" : core["rip"] !== qemu["rip"];
-    },
-  },
+  BEYOND_LIMIT,
   {
     reason:
       "a null SS is refused outside 64-bit code and with an RPL that is not the level (SDM 2A IRET); QEMU takes it",
@@ -140,24 +175,8 @@ export const KNOWN_TRANSFERS: readonly Known[] = [
       ((descriptorOf(each, Number(core["ss"] ?? 0n)) >> 53n) & 3n) === 1n &&
       differOnlyIn(~0xffffn, word, qemu, core),
   },
-  {
-    reason:
-      "a call gate to conforming code leaves the caller's level in CS (SDM 2A CALL); QEMU puts the segment's",
-    covers: (word, qemu, core, each) =>
-      word === "cs" &&
-      each.name.startsWith("far call") &&
-      (targetOf(each) & ~3) === at.selectors.gate &&
-      differOnlyIn(3n, word, qemu, core),
-  },
-  {
-    reason:
-      "a code segment that is entered is marked accessed (SDM 3A 3.4.5.1); QEMU leaves that out at times",
-    covers: (word, qemu, core, each) =>
-      word.startsWith("memory") &&
-      /^(iret|far|interrupt)/.test(each.name) &&
-      differOnlyIn(DESCRIPTOR_ACCESSED, word, qemu, core) &&
-      ((core[word] ?? 0n) & DESCRIPTOR_ACCESSED) !== 0n,
-  },
+  CALLER_LEVEL_STAYS,
+  ENTERED_IS_ACCESSED,
   {
     reason: "SYSCALL keeps the status flags that IA32_FMASK leaves (SDM 2B); QEMU loses them",
     covers: (word, qemu, core, each) =>

@@ -8,9 +8,8 @@ import type { Core } from "../../core/core.ts";
 import { CrashlabError } from "../../error.ts";
 import { loadMultiboot } from "../../machine/loaders/multiboot.ts";
 import type { Case } from "./case.ts";
-import { buildImage } from "./image.ts";
 import * as at from "./places.ts";
-import { decodeRecord, type Outcome } from "./record.ts";
+import type { Outcome, Record } from "./record.ts";
 
 const QEMU = "qemu-system-x86_64";
 /** The features that the core has, of those that the translator knows. */
@@ -31,8 +30,15 @@ export function canRunQemu(): boolean {
   }
 }
 
+/** A kind of image: how it is made of cases, and what its records say. */
+export interface ImageKind {
+  readonly build: (cases: readonly Case[], first: number) => Uint8Array<ArrayBuffer>;
+  readonly decode: (record: Uint8Array) => Record;
+}
+
 /** Runs from case to case; `start` runs from one on and says at which it ended, unless it did them all. */
 async function collect(
+  kind: ImageKind,
   cases: readonly Case[],
   start: (
     first: number,
@@ -41,7 +47,7 @@ async function collect(
   const outcomes: Outcome[] = [];
   while (outcomes.length < cases.length) {
     const { records, end } = await start(outcomes.length);
-    outcomes.push(...records.map(decodeRecord));
+    outcomes.push(...records.map(kind.decode));
     if (end !== "done") outcomes.push(end);
     else if (outcomes.length < cases.length)
       throw new CrashlabError("core-failure", `expected ${cases.length} records, found ${outcomes.length}`);
@@ -49,11 +55,15 @@ async function collect(
   return outcomes;
 }
 
-export async function runOnCore(core: Core, cases: readonly Case[]): Promise<readonly Outcome[]> {
-  return await collect(cases, async (first) => {
+export async function runOnCore(
+  core: Core,
+  image: ImageKind,
+  cases: readonly Case[],
+): Promise<readonly Outcome[]> {
+  return await collect(image, cases, async (first) => {
     core.reset();
     core.start(
-      loadMultiboot({ kernel: buildImage(cases, first), commandLine: "", ramBytes: at.RAM, cpus: 1 }),
+      loadMultiboot({ kernel: image.build(cases, first), commandLine: "", ramBytes: at.RAM, cpus: 1 }),
     );
     const index = (): number =>
       new DataView(core.readPhysical(BigInt(at.INDEX), 4).buffer).getUint32(0, true);
@@ -73,15 +83,15 @@ export async function runOnCore(core: Core, cases: readonly Case[]): Promise<rea
   });
 }
 
-export async function runOnQemu(cases: readonly Case[]): Promise<readonly Outcome[]> {
+export async function runOnQemu(kind: ImageKind, cases: readonly Case[]): Promise<readonly Outcome[]> {
   const folder = mkdtempSync(join(tmpdir(), "crashlab-system-"));
   try {
-    return await collect(cases, async (first) => {
+    return await collect(kind, cases, async (first) => {
       const memory = join(folder, "memory");
       const image = join(folder, "image");
       writeFileSync(memory, "");
       truncateSync(memory, at.RAM);
-      writeFileSync(image, buildImage(cases, first));
+      writeFileSync(image, kind.build(cases, first));
       const end = await runQemuOnce(image, memory);
       const now = readMemory(memory, at.INDEX, 4).readUInt32LE();
       const bytes = readMemory(memory, at.RECORDS + first * at.RECORD_SIZE, (now - first) * at.RECORD_SIZE);

@@ -192,8 +192,8 @@ function afterCase(code: Assembler): void {
   code.relative([0xe9], "next");
 }
 
-/** Each pushes an error code of 0 where the processor pushes none, and its vector. */
-function stubs(after: number): Uint8Array<ArrayBuffer> {
+/** Each pushes an error code of 0 where the processor pushes none, and its vector; in 32-bit code too. */
+export function stubs(after: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(256 * 16);
   const view = new DataView(bytes.buffer);
   for (let vector = 0; vector < 256; vector++) {
