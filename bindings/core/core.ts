@@ -162,6 +162,7 @@ export class Core {
 
   #slice(budget: number): Exit {
     let reason: number;
+    if (this.instruments.settle()) this.#instance.exports.tracesReset();
     try {
       reason = this.#instance.exports.run(budget);
     } catch (cause) {
@@ -486,9 +487,8 @@ export class Core {
     return readExceptions(this.#instance.view);
   }
 
-  #applyInstruments(what: "code" | "data" | "hooks"): void {
+  #applyInstruments(what: "data" | "hooks"): void {
     this.instruments.apply();
-    if (what === "code") this.#instance.exports.tracesReset();
     if (what === "data") this.#instance.exports.flushAllTlbs();
   }
 

@@ -24,13 +24,17 @@ const ACCESS = { write: 1, read: 2, any: 3 } as const;
 /** `core.instruments`: each call sets something that watches, until what it returns is disposed of. */
 export class Instruments {
   readonly #view: () => DataView;
-  readonly #changed: (what: "code" | "data" | "hooks") => void;
+  readonly #changed: (what: "data" | "hooks") => void;
   readonly #breakpoints = new Map<symbol, bigint>();
   readonly #watchpoints = new Map<symbol, Watchpoint>();
   readonly #instruction = new Map<symbol, InstructionHook>();
   readonly #branch = new Map<symbol, BranchHook>();
+  /** The breakpoints that are in the core's memory, and so in the code that it has decoded. */
+  #decoded: readonly bigint[] = [];
+  /** Whether one was set or removed since. */
+  #isStale = false;
 
-  constructor(view: () => DataView, changed: (what: "code" | "data" | "hooks") => void) {
+  constructor(view: () => DataView, changed: (what: "data" | "hooks") => void) {
     this.#view = view;
     this.#changed = changed;
   }
@@ -38,7 +42,14 @@ export class Instruments {
   /** Ends runs before the instruction at this linear address, with exit `breakpoint`. At most 64. */
   breakpoint(address: bigint): Disposable {
     if (this.#breakpoints.size >= at.BREAK_LIMIT) throw tooMany("breakpoints", at.BREAK_LIMIT);
-    return this.#add("code", this.#breakpoints, BigInt.asUintN(64, address));
+    const key = Symbol();
+    this.#breakpoints.set(key, BigInt.asUintN(64, address));
+    this.#isStale = true;
+    return {
+      [Symbol.dispose]: (): void => {
+        if (this.#breakpoints.delete(key)) this.#isStale = true;
+      },
+    };
   }
 
   /** Ends runs behind an instruction that touches this memory, with exit `watchpoint`. At most 32. */
@@ -86,11 +97,26 @@ export class Instruments {
     return stop;
   }
 
-  /** Writes everything that is set into the core's memory. */
+  /**
+   * A run is about to begin: what was set and removed since the last one takes effect. True when decoded code has to go,
+   * which is not so where the same breakpoints were set again.
+   */
+  settle(): boolean {
+    if (!this.#isStale) return false;
+    this.#isStale = false;
+    const wanted = [...new Set(this.#breakpoints.values())].sort((a, b) => (a < b ? -1 : 1));
+    const isSame =
+      wanted.length === this.#decoded.length && wanted.every((each, n) => each === this.#decoded[n]);
+    this.#decoded = wanted;
+    this.apply();
+    return !isSame;
+  }
+
+  /** Writes everything into the core's memory. */
   apply(): void {
     const view = this.#view();
     let place = at.BREAK_LIST;
-    for (const address of this.#breakpoints.values()) {
+    for (const address of this.#decoded) {
       view.setBigUint64(place, address, true);
       place += 8;
     }
@@ -101,7 +127,7 @@ export class Instruments {
       view.setUint32(place + 16, ACCESS[access], true);
       place += 24;
     }
-    view.setUint32(at.BREAK_COUNT, this.#breakpoints.size, true);
+    view.setUint32(at.BREAK_COUNT, this.#decoded.length, true);
     view.setUint32(at.WATCH_COUNT, this.#watchpoints.size, true);
     view.setUint32(at.SKIPPING, 0, true);
     view.setUint32(at.HOOK_STOPPED, 0, true);
@@ -110,7 +136,7 @@ export class Instruments {
     view.setUint32(at.HOOKS, hooks, true);
   }
 
-  #add<T>(what: "code" | "data" | "hooks", list: Map<symbol, T>, item: T): Disposable {
+  #add<T>(what: "data" | "hooks", list: Map<symbol, T>, item: T): Disposable {
     const key = Symbol();
     list.set(key, item);
     this.#changed(what);

@@ -12,9 +12,19 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
+/* Eight bytes at a time where none of them can be it: x has a byte 0 exactly if this is not 0. */
+static bool has_zero(unsigned long x)
+{
+	return (x - 0x0101010101010101) & ~x & 0x8080808080808080;
+}
+
 void *memchr(const void *s, int c, size_t n)
 {
-	for (const u8 *p = s; n--; p++)
+	const u8 *p = s;
+
+	for (; n >= 8 && !has_zero(*(const unsigned long *)p ^ (u8)c * 0x0101010101010101); n -= 8)
+		p += 8;
+	for (; n--; p++)
 		if (*p == (u8)c)
 			return (void *)p;
 	return NULL;

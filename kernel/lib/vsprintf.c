@@ -1,54 +1,95 @@
-/* printf for the kernel: integers, strings, %p with its extensions %pS %pB %px. Mirrors Linux lib/vsprintf.c. */
+/*
+ * printf for the kernel: integers, strings, %p with its extensions %pS %pB %ps %px %ph. Runs of text are copied whole.
+ * Mirrors Linux lib/vsprintf.c.
+ */
 #include <linux/module.h>
 
 struct out { char *at, *end; };
 
-static void put(struct out *o, char c)
+/* What stands between % and the letter. */
+struct spec { int width, precision; bool left, plus, alt, zero; };
+
+/* The longest number with its padding that is put together at once. */
+#define NUMBER_MAX 64
+/* Longest dump of %ph. */
+#define HEX_MAX 64
+
+/* What does not fit is counted all the same. */
+static void put(struct out *o, const char *s, size_t n)
 {
 	if (o->at < o->end)
-		*o->at = c;
-	o->at++;
+		memcpy(o->at, s, min(n, (size_t)(o->end - o->at)));
+	o->at += n;
 }
 
-static void put_string(struct out *o, const char *s, int width, int precision, bool left)
+static void put_blanks(struct out *o, int n)
+{
+	for (; n > 0; n--)
+		put(o, " ", 1);
+}
+
+static void put_string(struct out *o, const char *s, const struct spec *spec)
 {
 	int n;
 
 	if (!s)
 		s = "(null)";
-	n = strnlen(s, precision < 0 ? (size_t)-1 >> 1 : (size_t)precision);
-	for (int i = n; !left && i < width; i++)
-		put(o, ' ');
-	for (int i = 0; i < n; i++)
-		put(o, s[i]);
-	for (int i = n; left && i < width; i++)
-		put(o, ' ');
+	n = strnlen(s, spec->precision < 0 ? (size_t)-1 >> 1 : (size_t)spec->precision);
+	if (!spec->left)
+		put_blanks(o, spec->width - n);
+	put(o, s, n);
+	if (spec->left)
+		put_blanks(o, spec->width - n);
 }
 
-static void put_number(struct out *o, unsigned long v, int base, bool negative, int width, int precision, bool left,
-		       char pad, bool upper, bool plus)
+/* From its last digit to its first blank. */
+static void put_number(struct out *o, unsigned long v, unsigned int base, bool negative, bool upper, const struct spec *spec)
 {
-	char digits[24];
-	int n = 0, sign = negative || plus;
+	const char *names = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+	char number[NUMBER_MAX + 4], *end = number + sizeof(number), *p = end;
+	int width = min(spec->width, NUMBER_MAX), precision = min(spec->precision, NUMBER_MAX);
+	int before = (negative || spec->plus) + (spec->alt && base == 16 ? 2 : 0);
 
-	do
-		digits[n++] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[v % base];
-	while (v /= base);
-	if (precision > n)
-		while (n < precision)
-			digits[n++] = '0';
-	if (!left && pad == ' ')
-		for (int i = n + sign; i < width; i++)
-			put(o, ' ');
-	if (sign)
-		put(o, negative ? '-' : '+');
-	if (!left && pad == '0')
-		for (int i = n + sign; i < width; i++)
-			put(o, '0');
-	for (int i = n; i--;)
-		put(o, digits[i]);
-	for (int i = n + sign; left && i < width; i++)
-		put(o, ' ');
+	if (base == 10) {
+		for (; v > 9; v /= 10)
+			*--p = '0' + v % 10;
+		*--p = '0' + v;
+	} else {
+		unsigned int shift = base == 16 ? 4 : 3;
+
+		do
+			*--p = names[v & (base - 1)];
+		while (v >>= shift);
+	}
+	while (end - p < precision)
+		*--p = '0';
+	while (spec->zero && !spec->left && end - p + before < width)
+		*--p = '0';
+	if (before > 1) {
+		*--p = upper ? 'X' : 'x';
+		*--p = '0';
+	}
+	if (before & 1)
+		*--p = negative ? '-' : '+';
+	while (!spec->left && end - p < width)
+		*--p = ' ';
+	put(o, p, end - p);
+	if (spec->left)
+		put_blanks(o, width - (end - p));
+}
+
+/* %Nph: N bytes (1 if it does not say), as Linux's dumps of instructions have them. */
+static void put_hex(struct out *o, const u8 *bytes, int n)
+{
+	char text[HEX_MAX * 3], *p = text;
+
+	n = n < 1 ? 1 : min(n, HEX_MAX);
+	for (int i = 0; i < n; i++) {
+		*p++ = "0123456789abcdef"[bytes[i] >> 4];
+		*p++ = "0123456789abcdef"[bytes[i] & 15];
+		*p++ = ' ';
+	}
+	put(o, text, n * 3 - 1);
 }
 
 /* Plain %p shows no address: the key of Linux's hash would need randomness, which this machine does not have at boot. */
@@ -67,14 +108,17 @@ static int no_hash_pointers_setup(char *value)
 }
 __setup("no_hash_pointers", no_hash_pointers_setup);
 
-static const char *put_pointer(struct out *o, const char *fmt, void *p, int width, bool left)
+static const struct spec plain_pointer = { .width = 16, .precision = -1, .zero = true };
+
+/* Gives the last letter that it took. */
+static const char *put_pointer(struct out *o, const char *fmt, void *p, const struct spec *spec)
 {
 	char symbol[KSYM_SYMBOL_LEN];
 
 	switch (fmt[1]) {
 	case 'S':
 		sprint_symbol(symbol, (unsigned long)p);
-		put_string(o, symbol, width, -1, left);
+		put_string(o, symbol, spec);
 		return fmt + 1;
 	case 's': { /* the name alone */
 		unsigned long size, offset;
@@ -85,86 +129,109 @@ static const char *put_pointer(struct out *o, const char *fmt, void *p, int widt
 			snprintf(symbol, sizeof(symbol), "%s [%s]", name, module);
 		else if (!name)
 			snprintf(symbol, sizeof(symbol), "0x%lx", (unsigned long)p);
-		put_string(o, name && !module ? name : symbol, width, -1, left);
+		put_string(o, name && !module ? name : symbol, spec);
 		return fmt + 1;
 	}
 	case 'B':
 		sprint_backtrace(symbol, (unsigned long)p);
-		put_string(o, symbol, width, -1, left);
+		put_string(o, symbol, spec);
+		return fmt + 1;
+	case 'h':
+		put_hex(o, p, spec->width);
 		return fmt + 1;
 	case 'x':
-		put_number(o, (unsigned long)p, 16, false, 16, -1, false, '0', false, false);
+		put_number(o, (unsigned long)p, 16, false, false, &plain_pointer);
 		return fmt + 1;
 	}
 	if (no_hash_pointers || !p)
-		put_number(o, (unsigned long)p, 16, false, 16, -1, false, '0', false, false);
+		put_number(o, (unsigned long)p, 16, false, false, &plain_pointer);
 	else
-		put_string(o, "(____ptrval____)", width, -1, left);
+		put_string(o, "(____ptrval____)", spec);
 	return fmt;
 }
 
-int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
+static int number_at(const char **at)
+{
+	int n = 0;
+
+	for (; **at >= '0' && **at <= '9'; ++*at)
+		n = n * 10 + **at - '0';
+	return n;
+}
+
+/* Flags, width and precision; gives where they end. */
+static const char *parse_spec(const char *fmt, struct spec *spec, va_list *args)
+{
+	*spec = (struct spec){ .precision = -1 };
+	for (;; fmt++) {
+		if (*fmt == '-')
+			spec->left = true;
+		else if (*fmt == '0')
+			spec->zero = true;
+		else if (*fmt == '+')
+			spec->plus = true;
+		else if (*fmt == '#')
+			spec->alt = true;
+		else
+			break;
+	}
+	if (*fmt == '*') {
+		spec->width = va_arg(*args, int);
+		fmt++;
+	} else
+		spec->width = number_at(&fmt);
+	if (*fmt != '.')
+		return fmt;
+	fmt++;
+	if (*fmt == '*') {
+		spec->precision = va_arg(*args, int);
+		fmt++;
+	} else
+		spec->precision = number_at(&fmt);
+	return fmt;
+}
+
+int vsnprintf(char *buf, size_t size, const char *fmt, va_list arguments)
 {
 	struct out o = { buf, buf + size };
+	va_list args;
 
-	for (; *fmt; fmt++) {
-		bool left = false, plus = false, alt = false;
-		char pad = ' ';
-		int width = 0, precision = -1, longs = 0;
+	va_copy(args, arguments);
+	for (;;) {
+		const char *run = fmt;
+		struct spec spec;
+		int longs = 0;
 
-		if (*fmt != '%') {
-			put(&o, *fmt);
-			continue;
-		}
-		for (;;) {
+		while (*fmt && *fmt != '%')
 			fmt++;
-			if (*fmt == '-')
-				left = true;
-			else if (*fmt == '0')
-				pad = '0';
-			else if (*fmt == '+')
-				plus = true;
-			else if (*fmt == '#')
-				alt = true;
-			else
-				break;
-		}
-		if (*fmt == '*') {
-			width = va_arg(args, int);
-			fmt++;
-		} else
-			width = simple_strtoul(fmt, (char **)&fmt, 10);
-		if (*fmt == '.') {
-			fmt++;
-			if (*fmt == '*') {
-				precision = va_arg(args, int);
-				fmt++;
-			} else
-				precision = simple_strtoul(fmt, (char **)&fmt, 10);
-		}
-		while (*fmt == 'l' || *fmt == 'z') {
+		if (fmt != run)
+			put(&o, run, fmt - run);
+		if (!*fmt)
+			break;
+		fmt = parse_spec(fmt + 1, &spec, &args);
+		for (; *fmt == 'l' || *fmt == 'z'; fmt++)
 			longs++;
-			fmt++;
-		}
 		while (*fmt == 'h')
 			fmt++;
 		switch (*fmt) {
-		case 'c':
-			for (; width > 1; width--)
-				put(&o, ' ');
-			put(&o, va_arg(args, int));
+		case 'c': {
+			char c = va_arg(args, int);
+
+			put_blanks(&o, spec.width - 1);
+			put(&o, &c, 1);
 			break;
+		}
 		case 's':
-			put_string(&o, va_arg(args, char *), width, precision, left);
+			put_string(&o, va_arg(args, char *), &spec);
 			break;
 		case 'p':
-			fmt = put_pointer(&o, fmt, va_arg(args, void *), width, left);
+			fmt = put_pointer(&o, fmt, va_arg(args, void *), &spec);
 			break;
 		case 'd':
 		case 'i': {
 			long v = longs ? va_arg(args, long) : va_arg(args, int);
 
-			put_number(&o, v < 0 ? -(unsigned long)v : (unsigned long)v, 10, v < 0, width, precision, left, pad, false, plus);
+			put_number(&o, v < 0 ? -(unsigned long)v : (unsigned long)v, 10, v < 0, false, &spec);
 			break;
 		}
 		case 'u':
@@ -173,22 +240,23 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 		case 'o': {
 			unsigned long v = longs ? va_arg(args, unsigned long) : va_arg(args, unsigned int);
 
-			if (alt && *fmt == 'x') {
-				put(&o, '0');
-				put(&o, 'x');
-				width -= 2;
-			}
-			put_number(&o, v, *fmt == 'u' ? 10 : *fmt == 'o' ? 8 : 16, false, width, precision, left, pad, *fmt == 'X', false);
+			spec.plus = false;
+			put_number(&o, v, *fmt == 'u' ? 10 : *fmt == 'o' ? 8 : 16, false, *fmt == 'X', &spec);
 			break;
 		}
 		case '%':
-			put(&o, '%');
+			put(&o, "%", 1);
 			break;
+		case 0:
+			put(&o, "%", 1);
+			continue;
 		default:
-			put(&o, '%');
-			put(&o, *fmt);
+			put(&o, "%", 1);
+			put(&o, fmt, 1);
 		}
+		fmt++;
 	}
+	va_end(args);
 	if (size)
 		*(o.at < o.end ? o.at : o.end - 1) = 0;
 	return o.at - buf;

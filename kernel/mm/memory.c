@@ -75,13 +75,28 @@ int vm_map(struct mm_struct *mm, unsigned long start, unsigned long end, unsigne
 	return 0;
 }
 
+#define PMD_SIZE (1UL << 21)
+
+/*
+ * The next entry with a page in [*addr, end), or NULL; *addr becomes its address. Where there is no table nothing is
+ * looked at entry by entry.
+ */
+static unsigned long *next_present(struct mm_struct *mm, unsigned long *addr, unsigned long end)
+{
+	while (*addr < end) {
+		unsigned long *pte = pte_of(mm->pgd, *addr, false), stop = min((*addr | (PMD_SIZE - 1)) + 1, end);
+
+		for (; pte && *addr < stop; *addr += PAGE_SIZE, pte++)
+			if (*pte & _PAGE_PRESENT)
+				return pte;
+		*addr = stop;
+	}
+	return NULL;
+}
+
 static void zap_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	for (; start < end; start += PAGE_SIZE) {
-		unsigned long *pte = pte_of(mm->pgd, start, false);
-
-		if (!pte || !(*pte & _PAGE_PRESENT))
-			continue;
+	for (unsigned long *pte; (pte = next_present(mm, &start, end)); start += PAGE_SIZE) {
 		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
 		*pte = 0;
 		mm->rss_stat.count[MM_ANONPAGES].counter--;
@@ -111,10 +126,11 @@ int vm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 	return 0;
 }
 
+/* Tables of the lowest level have lost their pages by now. */
 static void free_tables(unsigned long *table, int level)
 {
-	for (int i = 0; i < (level == 4 ? 256 : 512); i++)
-		if (table[i] & _PAGE_PRESENT && level > 1)
+	for (int i = 0; level > 1 && i < (level == 4 ? 256 : 512); i++)
+		if (table[i] & _PAGE_PRESENT)
 			free_tables(__va(table[i] & PTE_PFN_MASK), level - 1);
 	free_page((unsigned long)table);
 }
@@ -200,17 +216,15 @@ struct mm_struct *dup_mm(struct mm_struct *old)
 		mm->exe_file->f_count.counter++;
 	for (struct vm_area_struct *vma = old->mmap; vma; vma = vma->vm_next) {
 		struct vm_area_struct *copy;
+		unsigned long a;
 
 		if (vm_map(mm, vma->vm_start, vma->vm_end, vma->vm_flags, vma->vm_file, vma->vm_pgoff))
 			goto fail;
 		copy = find_vma(mm, vma->vm_start);
-		for (unsigned long a = vma->vm_start; a < vma->vm_end; a += PAGE_SIZE) {
-			unsigned long *pte = pte_of(old->pgd, a, false);
-			void *page;
+		a = vma->vm_start;
+		for (unsigned long *pte; (pte = next_present(old, &a, vma->vm_end)); a += PAGE_SIZE) {
+			void *page = fault_in(mm, copy, a);
 
-			if (!pte || !(*pte & _PAGE_PRESENT))
-				continue;
-			page = fault_in(mm, copy, a);
 			if (!page)
 				goto fail;
 			__memcpy(page, __va(*pte & PTE_PFN_MASK), PAGE_SIZE);

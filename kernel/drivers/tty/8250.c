@@ -8,6 +8,7 @@
 #include "tty.h"
 
 #define UART_IER 1
+#define UART_IIR 2
 #define UART_FCR 2
 #define UART_LCR 3
 #define UART_MCR 4
@@ -39,12 +40,28 @@ static u8 serial_lsr_in(struct tty_struct *tty)
 	return lsr;
 }
 
-void uart_put_char(struct tty_struct *tty, char c)
+/* Fills the FIFO each time it is empty, as Linux's serial8250_console_fifo_write(). */
+static void send(struct tty_struct *tty, const char *text, size_t n)
 {
-	/* bounded: a port that never drains must not hang a kernel that is about to say why it dies */
-	for (int i = 0; i < 100000 && !(serial_lsr_in(tty) & UART_LSR_THRE); i++)
-		cpu_relax();
-	outb(tty->port, c);
+	while (n) {
+		size_t part = min(n, tty->fifo_size);
+
+		/* bounded: a port that never drains must not hang a kernel that is about to say why it dies */
+		for (int i = 0; i < 100000 && !(serial_lsr_in(tty) & UART_LSR_THRE); i++)
+			cpu_relax();
+		outsb(tty->port, text, part);
+		text += part;
+		n -= part;
+	}
+}
+
+void uart_write(struct tty_struct *tty, const char *text, size_t n, bool crlf)
+{
+	for (const char *newline; crlf && (newline = memchr(text, '\n', n)); n -= newline + 1 - text, text = newline + 1) {
+		send(tty, text, newline - text);
+		send(tty, "\r\n", 2);
+	}
+	send(tty, text, n);
 }
 
 /* BREAK on the console, then a letter within five seconds: a magic key. */
@@ -118,11 +135,7 @@ static bool present(u16 port)
 
 static void univ8250_console_write(struct console *con, const char *text, size_t n)
 {
-	for (; n--; text++) {
-		if (*text == '\n')
-			uart_put_char(&ttys[0], '\r');
-		uart_put_char(&ttys[0], *text);
-	}
+	uart_write(&ttys[0], text, n, true);
 }
 static struct console univ8250_console = { .name = "ttyS", .write = univ8250_console_write };
 static bool console_wanted;
@@ -161,6 +174,7 @@ void console_init(void)
 		outb(ttys[i].port + UART_IER, 0);
 		outb(ttys[i].port + UART_LCR, 3);
 		outb(ttys[i].port + UART_FCR, 7);
+		ttys[i].fifo_size = inb(ttys[i].port + UART_IIR) >> 6 == 3 ? 16 : 1;
 		outb(ttys[i].port + UART_MCR, 0xb);
 	}
 	if (console_wanted && !console_early && present(ttys[0].port))

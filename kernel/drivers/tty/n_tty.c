@@ -27,11 +27,14 @@ void n_tty_init(struct tty_struct *tty)
 	tty->termios = (struct termios){ ICRNL, OPOST | ONLCR, 0xbd, ISIG | ICANON | ECHO, 0, { 3, 28, 127, 21, 4, 0, 1 } };
 }
 
+static void put_text(struct tty_struct *tty, const char *text, size_t n)
+{
+	uart_write(tty, text, n, (tty->termios.c_oflag & (OPOST | ONLCR)) == (OPOST | ONLCR));
+}
+
 static void put_char(struct tty_struct *tty, char c)
 {
-	if (c == '\n' && (tty->termios.c_oflag & (OPOST | ONLCR)) == (OPOST | ONLCR))
-		uart_put_char(tty, '\r');
-	uart_put_char(tty, c);
+	put_text(tty, &c, 1);
 }
 
 static void echo(struct tty_struct *tty, char c)
@@ -51,8 +54,7 @@ static void erase(struct tty_struct *tty)
 		return;
 	tty->read_head--;
 	if (tty->termios.c_lflag & ECHO)
-		for (const char *s = "\b \b"; *s; s++)
-			put_char(tty, *s);
+		put_text(tty, "\b \b", 3);
 }
 
 /* ^C: every program that has this terminal open hears of it; init does not. */
@@ -156,8 +158,7 @@ static ssize_t tty_write(struct file *file, const char __user *buf, size_t n, lo
 
 		if (copy_from_user(part, buf + done, count))
 			return done ? (ssize_t)done : -EFAULT;
-		for (size_t i = 0; i < count; i++)
-			put_char(tty, part[i]);
+		put_text(tty, part, count);
 		done += count;
 	}
 	return n;

@@ -9,6 +9,7 @@ struct tty_struct {
 	spinlock_t lock;	/* of what the interrupt and readers both change */
 	u16 port;
 	int irq;
+	size_t fifo_size;	/* of the transmitter */
 	bool throttled;		/* input waits in the UART until somebody reads */
 	bool eof;
 	struct termios termios;
@@ -22,6 +23,7 @@ void handle_sysrq(int key);
 void n_tty_init(struct tty_struct *tty);
 /* False when there is no room before somebody reads. */
 bool n_tty_receive_char(struct tty_struct *tty, char c);
-void uart_put_char(struct tty_struct *tty, char c);
+/* crlf: a newline is sent as carriage return and newline. */
+void uart_write(struct tty_struct *tty, const char *text, size_t n, bool crlf);
 void uart_unthrottle(struct tty_struct *tty);
 #endif

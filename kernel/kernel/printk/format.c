@@ -14,10 +14,9 @@ size_t record_print_text(const struct printk_info *info, const char *text, size_
 	size_t used = 0;
 
 	for (;;) {
-		size_t part = 0;
+		const char *end = memchr(text, '\n', n);
+		size_t part = end ? (size_t)(end - text) : n;
 
-		while (part < n && text[part] != '\n')
-			part++;
 		if (syslog)
 			used += scnprintf(buf + used, size - used, "<%u>", info->facility << 3 | info->level);
 		if (printk_time)

@@ -136,13 +136,18 @@ int vprintk(const char *fmt, va_list args)
 	line_owner = current;
 	if (level >= 0 && !line_length)
 		line_level = level;
-	for (; *s; s++) {
-		if (*s == '\n') {
-			flush_line(true);
-			if (s[1] && level >= 0)
-				line_level = level;
-		} else if (line_length < LINE_MAX)
-			line[line_length++] = *s;
+	for (const char *end = text + min((size_t)n, sizeof(text) - 1); s < end;) {
+		const char *newline = memchr(s, '\n', end - s);
+		size_t part = (newline ?: end) - s;
+
+		memcpy(line + line_length, s, min(part, LINE_MAX - line_length));
+		line_length += min(part, LINE_MAX - line_length);
+		s += part;
+		if (!newline)
+			break;
+		flush_line(true);
+		if (++s < end && level >= 0)
+			line_level = level;
 	}
 	logbuf_owner = -1;
 	arch_spin_unlock(&logbuf_lock);

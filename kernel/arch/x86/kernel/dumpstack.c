@@ -110,14 +110,8 @@ void show_opcodes(struct pt_regs *regs, const char *log_lvl)
 		printk("%sCode: Unable to access opcode bytes at 0x%lx.\n", log_lvl, prologue);
 		return;
 	}
-	printk("%sCode:", log_lvl);
-	for (int i = 0; i < OPCODE_BUFSIZE; i++) {
-		if (i == PROLOGUE_SIZE)
-			pr_cont(" <%02x>", opcodes[i]);
-		else
-			pr_cont(" %02x", opcodes[i]);
-	}
-	pr_cont("\n");
+	printk("%sCode: %*ph <%02x> %*ph\n", log_lvl, PROLOGUE_SIZE, opcodes, opcodes[PROLOGUE_SIZE],
+	       OPCODE_BUFSIZE - PROLOGUE_SIZE - 1, opcodes + PROLOGUE_SIZE + 1);
 }
 
 static void show_ip(struct pt_regs *regs, const char *log_lvl)
