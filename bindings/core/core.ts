@@ -161,8 +161,26 @@ export class Core {
   }
 
   #slice(budget: number): Exit {
-    let reason: number;
     if (this.instruments.settle()) this.#instance.exports.tracesReset();
+    const breakpoint = this.instruments.passing(this.activeCpu);
+    const home = breakpoint === undefined ? undefined : this.translate(breakpoint)?.physical;
+    if (home === undefined || home >= BigInt(this.ramBytes)) return this.#runCore(budget);
+    const exit = this.#passBreakpoint(home);
+    return exit.kind === "budget" && budget > 1 ? this.#runCore(budget - 1) : exit;
+  }
+
+  /** Executes the instruction that has a breakpoint. The core can do so too, but forgets all decoded code for it. */
+  #passBreakpoint(home: bigint): Exit {
+    this.#memory.forgetCode(home);
+    try {
+      return this.instruments.withoutBreakpoints(() => this.#runCore(1));
+    } finally {
+      this.#memory.forgetCode(home);
+    }
+  }
+
+  #runCore(budget: number): Exit {
+    let reason: number;
     try {
       reason = this.#instance.exports.run(budget);
     } catch (cause) {

@@ -150,6 +150,16 @@ export class GuestMemory {
     table[frame] = (table[frame] ?? 0) & ~DIRTY;
   }
 
+  /** What was decoded from the code at this address is decoded anew; the page stays as it is. */
+  forgetCode(address: bigint): void {
+    const frame = Math.floor(this.check(address, 1) / PAGE);
+    const table = this.#frameTable();
+    const entry = table[frame] ?? 0;
+    if ((entry & CODE) === 0) return;
+    this.#instance.exports.framePointerForWrite(frame);
+    if ((entry & DIRTY) === 0 && this.#base !== undefined) table[frame] = (table[frame] ?? 0) & ~DIRTY;
+  }
+
   /** All of it is zero again. */
   clear(): void {
     const { exports } = this.#instance;

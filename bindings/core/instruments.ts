@@ -112,6 +112,27 @@ export class Instruments {
     return !isSame;
   }
 
+  /** The address of the breakpoint before which this CPU stands and which it is about to pass. */
+  passing(cpu: number): bigint | undefined {
+    const view = this.#view();
+    const rip = view.getBigUint64(at.RIP, true);
+    const passes =
+      view.getUint32(at.SKIPPING, true) === cpu + 1 && view.getBigUint64(at.SKIP_AT, true) === rip;
+    return passes && this.#decoded.includes(rip) ? rip : undefined;
+  }
+
+  /** Does something without breakpoints, with which the instruction at RIP has just been left. */
+  withoutBreakpoints<T>(act: () => T): T {
+    const view = this.#view();
+    view.setUint32(at.SKIPPING, 0, true);
+    view.setUint32(at.BREAK_COUNT, 0, true);
+    try {
+      return act();
+    } finally {
+      view.setUint32(at.BREAK_COUNT, this.#decoded.length, true);
+    }
+  }
+
   /** Writes everything into the core's memory. */
   apply(): void {
     const view = this.#view();

@@ -14,7 +14,7 @@ export class ConsoleLog {
   lines: string[] = [];
   reports: CrashReport[] = [];
   readonly #listeners: ConsoleListeners;
-  #decoder = new TextDecoder();
+  readonly #decoder = new TextDecoder();
   #line = "";
   #stream = new ReportStream();
 
@@ -41,7 +41,7 @@ export class ConsoleLog {
   /** What comes next does not continue what came last. */
   cut(): void {
     this.#line = "";
-    this.#decoder = new TextDecoder();
+    this.#decoder.decode();
     this.#stream = new ReportStream();
   }
 

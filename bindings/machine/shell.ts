@@ -20,7 +20,7 @@ export class Shell {
   number = 0;
   /** The shell has written something. */
   spoke = false;
-  #decoder = new TextDecoder();
+  readonly #decoder = new TextDecoder();
   #output: string[] = [];
   /** The end of it, in which the end of the command shows. */
   #end = "";
@@ -57,7 +57,7 @@ export class Shell {
 
   /** The guest is another: half a character of the old one is nothing to it. */
   forget(): void {
-    this.#decoder = new TextDecoder();
+    this.#decoder.decode();
   }
 
   get #mark(): string {

@@ -2,7 +2,7 @@
  * Traces with source lines: what Linux scripts/decode_stacktrace.sh makes of a kernel log. A frame of a call
  * trace is a return address, so the line is that of the byte before it: of the call.
  */
-import { findFunctionPlaces, sourcePrefix, stripPrefix } from "./faddr2line.ts";
+import { findAddresses, sourcePrefix, stripPrefix } from "./faddr2line.ts";
 import type { SourceFrame, SymbolTable } from "./table.ts";
 
 /** A kernel and the modules that were loaded. */
@@ -40,7 +40,7 @@ export function decodePlace(place: NamedPlace, kernel: KernelSymbols, kind: Plac
   if (symbol === undefined || offset === undefined) return [];
   const symbols = module === undefined ? kernel.vmlinux : moduleOf(module, place.buildId, kernel);
   if (symbols === undefined) return [];
-  const [match] = findFunctionPlaces(symbols, symbol, offset, size).matches;
+  const [match] = findAddresses(symbols, symbol, offset, size).matches;
   if (match === undefined) return [];
   // At offset 0 nothing was called from here: an entry point, or a value put on the stack by hand.
   const back = kind === "call" && offset > 0 ? 1n : 0n;

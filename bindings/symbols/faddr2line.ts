@@ -41,14 +41,17 @@ export function parseFunctionOffset(text: string): { symbol: string; offset: num
   return { symbol, offset: Number(offset), ...(size === undefined ? {} : { size: Number(size) }) };
 }
 
-/** All places that a function of this name and size, with this offset inside it, has in a kernel or module. */
-export function findFunctionPlaces(
+/** Where a function of this name and size has this offset. */
+export function findAddresses(
   symbols: SymbolTable,
   symbol: string,
   offset: number,
   size?: number,
-): FunctionPlaces {
-  const matches: FunctionPlace[] = [];
+): {
+  readonly matches: readonly { address: bigint; span: number }[];
+  readonly skipped: readonly SkippedPlace[];
+} {
+  const matches: { address: bigint; span: number }[] = [];
   const skipped: SkippedPlace[] = [];
   for (const each of symbols.named(symbol)) {
     const address = symbols.elf.addressOf(each) + BigInt(offset);
@@ -58,11 +61,26 @@ export function findFunctionPlaces(
       skipped.push({ address, reason: `size mismatch (${hex(size)} != ${hex(span)})` });
     } else if (offset > span) {
       skipped.push({ address, reason: `size mismatch (${hex(offset)} > ${hex(span)})` });
-    } else {
-      matches.push({ symbol, offset, size: span, address, frames: symbols.frames(address) });
-    }
+    } else matches.push({ address, span });
   }
   return { matches, skipped };
+}
+
+/** All places that a function of this name and size, with this offset inside it, has in a kernel or module. */
+export function findFunctionPlaces(
+  symbols: SymbolTable,
+  symbol: string,
+  offset: number,
+  size?: number,
+): FunctionPlaces {
+  const { matches, skipped } = findAddresses(symbols, symbol, offset, size);
+  return {
+    matches: matches.map(({ address, span }) => ({
+      ...{ symbol, offset, size: span, address },
+      frames: symbols.frames(address),
+    })),
+    skipped,
+  };
 }
 
 /** The text that scripts/faddr2line prints for one place; `prefix` is taken off file names. */
@@ -84,6 +102,13 @@ export function formatFrames(frames: readonly SourceFrame[], prefix = ""): strin
 
 /** The folder that a kernel was built in: what comes before init/main.c in the place of start_kernel. */
 export function sourcePrefix(vmlinux: SymbolTable): string {
+  const known = PREFIXES.get(vmlinux) ?? findPrefix(vmlinux);
+  PREFIXES.set(vmlinux, known);
+  return known;
+}
+const PREFIXES = new WeakMap<SymbolTable, string>();
+
+function findPrefix(vmlinux: SymbolTable): string {
   const address = vmlinux.address("start_kernel");
   const file = address === undefined ? undefined : vmlinux.line(address)?.file;
   return file?.endsWith("init/main.c") ? file.slice(0, -"init/main.c".length) : "";

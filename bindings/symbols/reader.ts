@@ -5,6 +5,8 @@ const LEB_LIMIT = 70;
 /** Longer names do not occur; a file that refers to one endless string from everywhere is not read for hours. */
 const STRING_LIMIT = 4096;
 
+const UTF8 = new TextDecoder();
+
 /** Little-endian fields in order; leaving the range throws RangeError. */
 export class Reader {
   at: number;
@@ -75,7 +77,7 @@ export class Reader {
     const length = rest.indexOf(0);
     if (length < 0) throw new RangeError("string");
     this.at += length + 1;
-    return new TextDecoder().decode(rest.subarray(0, length));
+    return UTF8.decode(rest.subarray(0, length));
   }
 }
 
@@ -83,5 +85,5 @@ export class Reader {
 export function stringAt(bytes: Uint8Array, at: number): string {
   const most = bytes.subarray(at, at + STRING_LIMIT);
   const end = most.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? most : most.subarray(0, end));
+  return UTF8.decode(end < 0 ? most : most.subarray(0, end));
 }

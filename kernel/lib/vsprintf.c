@@ -15,11 +15,23 @@ struct spec { int width, precision; bool left, plus, alt, zero; };
 #define HEX_MAX 64
 
 /* What does not fit is counted all the same. */
-static void put(struct out *o, const char *s, size_t n)
+static inline void put(struct out *o, const char *s, size_t n)
 {
 	if (o->at < o->end)
 		memcpy(o->at, s, min(n, (size_t)(o->end - o->at)));
 	o->at += n;
+}
+
+/* Text up to the next %: mostly a few letters, for which no call is worth it. */
+static inline const char *put_text(struct out *o, const char *s)
+{
+	char *at = o->at;
+
+	for (; *s && *s != '%'; s++, at++)
+		if (at < o->end)
+			*at = *s;
+	o->at = at;
+	return s;
 }
 
 static void put_blanks(struct out *o, int n)
@@ -42,10 +54,21 @@ static void put_string(struct out *o, const char *s, const struct spec *spec)
 		put_blanks(o, spec->width - n);
 }
 
+/* Eight hexadecimal digits, the first in the lowest byte: the nibbles are spread, and those above 9 become letters. */
+static unsigned long hex_digits(u32 v, bool upper)
+{
+	unsigned long x = v;
+
+	x = (x | x << 16) & 0x0000ffff0000ffff;
+	x = (x | x << 8) & 0x00ff00ff00ff00ff;
+	x = (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
+	x += 0x3030303030303030 + ((x + 0x0606060606060606) >> 4 & 0x0101010101010101) * ((upper ? 'A' : 'a') - '0' - 10);
+	return __builtin_bswap64(x);
+}
+
 /* From its last digit to its first blank. */
 static void put_number(struct out *o, unsigned long v, unsigned int base, bool negative, bool upper, const struct spec *spec)
 {
-	const char *names = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	char number[NUMBER_MAX + 4], *end = number + sizeof(number), *p = end;
 	int width = min(spec->width, NUMBER_MAX), precision = min(spec->precision, NUMBER_MAX);
 	int before = (negative || spec->plus) + (spec->alt && base == 16 ? 2 : 0);
@@ -54,17 +77,22 @@ static void put_number(struct out *o, unsigned long v, unsigned int base, bool n
 		for (; v > 9; v /= 10)
 			*--p = '0' + v % 10;
 		*--p = '0' + v;
-	} else {
-		unsigned int shift = base == 16 ? 4 : 3;
+	} else if (base == 16) {
+		unsigned long low = hex_digits(v, upper), high = hex_digits(v >> 32, upper);
 
+		__builtin_memcpy(end - 8, &low, sizeof(low));
+		__builtin_memcpy(end - 16, &high, sizeof(high));
+		p = end - (v ? (67 - __builtin_clzl(v)) / 4 : 1);
+	} else {
 		do
-			*--p = names[v & (base - 1)];
-		while (v >>= shift);
+			*--p = '0' + (v & 7);
+		while (v >>= 3);
 	}
 	while (end - p < precision)
 		*--p = '0';
-	while (spec->zero && !spec->left && end - p + before < width)
-		*--p = '0';
+	if (spec->zero && !spec->left)
+		while (end - p < width - before)
+			*--p = '0';
 	if (before > 1) {
 		*--p = upper ? 'X' : 'x';
 		*--p = '0';
@@ -198,14 +226,10 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list arguments)
 
 	va_copy(args, arguments);
 	for (;;) {
-		const char *run = fmt;
 		struct spec spec;
 		int longs = 0;
 
-		while (*fmt && *fmt != '%')
-			fmt++;
-		if (fmt != run)
-			put(&o, run, fmt - run);
+		fmt = put_text(&o, fmt);
 		if (!*fmt)
 			break;
 		fmt = parse_spec(fmt + 1, &spec, &args);

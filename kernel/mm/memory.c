@@ -1,6 +1,6 @@
 /*
- * User address spaces: a list of areas, pages on first touch, a full copy at fork. Mirrors Linux mm/memory.c,
- * mm/mmap.c and lib/usercopy.c.
+ * User address spaces: a list of areas, pages on first touch; fork copies what can be written and shares the rest.
+ * Mirrors Linux mm/memory.c, mm/mmap.c and lib/usercopy.c.
  */
 #include <linux/kasan.h>
 #include <asm/processor.h>
@@ -129,9 +129,15 @@ int vm_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 /* Tables of the lowest level have lost their pages by now. */
 static void free_tables(unsigned long *table, int level)
 {
-	for (int i = 0; level > 1 && i < (level == 4 ? 256 : 512); i++)
-		if (table[i] & _PAGE_PRESENT)
-			free_tables(__va(table[i] & PTE_PFN_MASK), level - 1);
+	for (int i = 0; level > 1 && i < (level == 4 ? 256 : 512); i += 4) {
+		unsigned long *four = &table[i];
+
+		if (!(four[0] | four[1] | four[2] | four[3])) /* most are empty */
+			continue;
+		for (int k = 0; k < 4; k++)
+			if (four[k] & _PAGE_PRESENT)
+				free_tables(__va(four[k] & PTE_PFN_MASK), level - 1);
+	}
 	free_page((unsigned long)table);
 }
 
@@ -193,6 +199,28 @@ int access_remote_vm(struct mm_struct *mm, unsigned long addr, const void *from,
 	return 0;
 }
 
+/* A page of the parent for the child: the same one where neither can write to it. */
+static int copy_page(struct mm_struct *mm, struct vm_area_struct *vma, unsigned long addr, unsigned long pte)
+{
+	void *page = __va(pte & PTE_PFN_MASK), *copy;
+
+	if (!(vma->vm_flags & VM_WRITE)) {
+		unsigned long *shared = pte_of(mm->pgd, addr, true);
+
+		if (!shared)
+			return -ENOMEM;
+		get_page(virt_to_page(page));
+		*shared = pte;
+		mm->rss_stat.count[MM_ANONPAGES].counter++;
+		return 0;
+	}
+	copy = fault_in(mm, vma, addr);
+	if (!copy)
+		return -ENOMEM;
+	__memcpy(copy, page, PAGE_SIZE);
+	return 0;
+}
+
 struct mm_struct *dup_mm(struct mm_struct *old)
 {
 	struct mm_struct *mm = mm_alloc();
@@ -222,13 +250,9 @@ struct mm_struct *dup_mm(struct mm_struct *old)
 			goto fail;
 		copy = find_vma(mm, vma->vm_start);
 		a = vma->vm_start;
-		for (unsigned long *pte; (pte = next_present(old, &a, vma->vm_end)); a += PAGE_SIZE) {
-			void *page = fault_in(mm, copy, a);
-
-			if (!page)
+		for (unsigned long *pte; (pte = next_present(old, &a, vma->vm_end)); a += PAGE_SIZE)
+			if (copy_page(mm, copy, a, *pte))
 				goto fail;
-			__memcpy(page, __va(*pte & PTE_PFN_MASK), PAGE_SIZE);
-		}
 	}
 	return mm;
 fail:

@@ -298,6 +298,15 @@ noinline void __free_pages(struct page *page, unsigned int order)
 	spin_unlock_irqrestore(&zone_lock, flags);
 }
 
+void get_page(struct page *page)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&zone_lock, flags);
+	page->_refcount.counter++;
+	spin_unlock_irqrestore(&zone_lock, flags);
+}
+
 void free_reserved_page(struct page *page)
 {
 	page->flags &= ~(1UL << PG_reserved);

@@ -81,6 +81,8 @@ struct page *__alloc_pages(gfp_t gfp, unsigned int order);
 /* `0x200(slab|zone=0)` */
 const char *format_page_flags(char *buf, size_t size, unsigned long flags);
 void dump_page(struct page *page, const char *reason);
+/* One more who holds the page; __free_pages() gives it up. */
+void get_page(struct page *page);
 void __free_pages(struct page *page, unsigned int order);
 /* Gives memory to the allocator that was never its own. */
 void free_reserved_page(struct page *page);

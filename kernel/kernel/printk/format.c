@@ -8,6 +8,19 @@
 
 bool printk_time = true;
 
+/* The line and a newline, or as much of them as fits with a terminator; gives how much that was. */
+static size_t copy_line(char *to, size_t room, const char *text, size_t n)
+{
+	size_t done = room ? min(n + 1, room - 1) : 0;
+
+	memcpy(to, text, min(done, n));
+	if (done > n)
+		to[n] = '\n';
+	if (room)
+		to[done] = 0;
+	return done;
+}
+
 /* `<level>[    1.234567] text` and a newline, for each line of the record. */
 size_t record_print_text(const struct printk_info *info, const char *text, size_t n, bool syslog, char *buf, size_t size)
 {
@@ -22,7 +35,7 @@ size_t record_print_text(const struct printk_info *info, const char *text, size_
 		if (printk_time)
 			used += scnprintf(buf + used, size - used, "[%5lu.%06lu] ", (unsigned long)(info->ts_nsec / 1000000000),
 					  (unsigned long)(info->ts_nsec % 1000000000 / 1000));
-		used += scnprintf(buf + used, size - used, "%.*s\n", (int)part, text);
+		used += copy_line(buf + used, size - used, text, part);
 		if (part >= n)
 			return used;
 		text += part + 1;
