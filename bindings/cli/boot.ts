@@ -4,7 +4,8 @@ import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import { Machine } from "../machine/machine.ts";
 import { parseMemory } from "../machine/options.ts";
-import { examples, readInput, wholeNumber } from "./files.ts";
+import { examples, oneOf, readInput, wholeNumber } from "./files.ts";
+import { interruption } from "./interrupt.ts";
 
 interface Options {
   readonly kernel?: string;
@@ -12,7 +13,7 @@ interface Options {
   readonly append?: string;
   readonly memory: string;
   readonly smp: string;
-  readonly protocol: "auto" | "linux64" | "pvh" | "multiboot";
+  readonly protocol: string;
 }
 
 export function bootCommand(): Command {
@@ -36,18 +37,14 @@ export function bootCommand(): Command {
 }
 
 async function runBoot(options: Options): Promise<void> {
-  if (!["auto", "linux64", "pvh", "multiboot"].includes(options.protocol)) {
-    throw new CrashlabError(
-      "bad-option",
-      `expected auto, linux64, pvh or multiboot, found "${options.protocol}"`,
-    );
-  }
+  const protocol = oneOf("--protocol", ["auto", "linux64", "pvh", "multiboot"], options.protocol);
   const memory = parseMemory(options.memory);
   const end = new AbortController();
+  const interrupted = interruption();
   const machine = await Machine.boot({
     memory,
     cpus: wholeNumber("--smp", options.smp),
-    protocol: options.protocol,
+    protocol,
     onOutput: (bytes) => process.stdout.write(bytes),
     ...(options.append === undefined ? {} : { cmdline: options.append }),
     ...(options.kernel === undefined ? {} : { kernel: await readInput(options.kernel) }),
@@ -55,11 +52,15 @@ async function runBoot(options: Options): Promise<void> {
   });
   connectTerminal(machine.core, end);
   try {
-    const exit = await machine.run({ budget: Number.POSITIVE_INFINITY, signal: end.signal });
+    const exit = await machine.run({
+      budget: Number.POSITIVE_INFINITY,
+      signal: AbortSignal.any([end.signal, interrupted]),
+    });
     // The process status that QEMU's isa-debug-exit gives.
     if (exit.kind === "debug-exit") process.exitCode = ((exit.value << 1) | 1) & 0xff;
   } catch (error) {
     if (!(error instanceof CrashlabError && error.code === "aborted")) throw error;
+    if (interrupted.aborted) process.exitCode = 130;
   } finally {
     if (process.stdin.isTTY) process.stdin.setRawMode(false);
     process.stdin.pause();

@@ -6,6 +6,8 @@ import { Machine } from "../machine/machine.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
 import { type DumpOptions, writeEvidence } from "./evidence.ts";
 import { examples, makeFolder, oneOf, toJson, wholeNumber } from "./files.ts";
+import { interruption } from "./interrupt.ts";
+import { clearProgress, progress } from "./progress.ts";
 
 export function faultsCommand(): Command {
   return new Command("faults")
@@ -76,14 +78,21 @@ async function runCrash(name: string, options: Options): Promise<void> {
   const dump = dumpOptions(options);
   const budget = wholeNumber("--budget", options.budget);
   if (options.out !== undefined) await makeFolder(options.out);
+  const signal = interruption();
   const words = [options.append ?? "", kdump === "crash-kernel" ? `crashkernel=${CRASHKERNEL}` : ""];
   await using machine = await Machine.boot({
     memory: options.memory,
     cmdline: words.filter(Boolean).join(" "),
+    signal,
   });
   if (options.panicOnOops) await machine.sysctl.set("kernel.panic_on_oops", 1);
+  const show = process.stderr.isTTY ? progress() : (): void => undefined;
   // A fault that passes without a report is told as such.
-  const crash = await machine.inject("commands" in fault ? { ...fault, mayPass: true } : fault, { budget });
+  const crash = await machine.inject("commands" in fault ? { ...fault, mayPass: true } : fault, {
+    ...{ budget, signal },
+    onProgress: ({ done, total }) => show(`${name}: ${(done / 1e6).toFixed(0)} of ${total / 1e6} ms`, false),
+  });
+  clearProgress();
   const { outcome, report, truth } = crash;
   if (report === undefined) {
     console.error(`crashlab: ${name}: ${outcome}, no report`);
@@ -92,7 +101,7 @@ async function runCrash(name: string, options: Options): Promise<void> {
   const document = { schema: SCHEMA_VERSION, outcome, report, truth };
   console.log(options.json ? toJson(document) : crash.console.join("\n"));
   if (options.out !== undefined) {
-    await writeEvidence(options.out, machine, crash, kdump, dump);
+    await writeEvidence(options.out, machine, crash, kdump, { ...dump, signal });
   }
 }
 

@@ -7,6 +7,7 @@ import { Notify } from "../panic/notifiers.ts";
 import type { CodeLocation } from "../report/types.ts";
 import { writeEvidence } from "./evidence.ts";
 import { examples, makeFolder } from "./files.ts";
+import { interruption } from "./interrupt.ts";
 import { bold } from "./terminal.ts";
 
 export function demoCommand(): Command {
@@ -19,16 +20,17 @@ export function demoCommand(): Command {
 
 async function runDemo(options: { out: string }): Promise<void> {
   const started = performance.now();
+  const signal = interruption();
   await makeFolder(options.out);
   heading("boot");
-  await using machine = await boot({ onConsole: (line) => console.log(line) });
+  await using machine = await boot({ onConsole: (line) => console.log(line), signal });
 
   heading("a driver dereferences NULL + 8: the process dies, the shell lives");
-  await shell(machine, "insmod mydriver.ko");
+  await shell(machine, "insmod mydriver.ko", signal);
   const fault = faults.nullDereference({ access: "write", offset: 8 });
   console.log(`# ${fault.commands.at(-1)}`);
-  await machine.inject(fault);
-  await shell(machine, "cat /proc/sys/kernel/tainted");
+  await machine.inject(fault, { signal });
+  await shell(machine, "cat /proc/sys/kernel/tainted", signal);
 
   heading("panic on oops, a notifier on the host, and the same again");
   await machine.panicNotifiers.register({
@@ -39,9 +41,9 @@ async function runDemo(options: { out: string }): Promise<void> {
       return Notify.DONE;
     },
   });
-  await shell(machine, "echo 1 > /proc/sys/kernel/panic_on_oops");
+  await shell(machine, "echo 1 > /proc/sys/kernel/panic_on_oops", signal);
   console.log(`# ${fault.commands.at(-1)}`);
-  const panic = await machine.inject(fault);
+  const panic = await machine.inject(fault, { signal });
 
   heading("what the report says");
   console.log(panic.report.title);
@@ -56,16 +58,16 @@ async function runDemo(options: { out: string }): Promise<void> {
         `cr2 0x${exception.cr2.toString(16)}, at instruction ${exception.time}`,
     );
   }
-  const names = await writeEvidence(options.out, machine, panic, "host");
+  const names = await writeEvidence(options.out, machine, panic, "host", { signal });
   console.log(`\nin ${options.out}: ${names.join(" ")}`);
   console.log(`try: crash ${join(options.out, "vmlinux")} ${join(options.out, "vmcore")}`);
   console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
 /** Runs a command in the guest's shell and shows it as a terminal would. */
-async function shell(machine: Machine, command: string): Promise<void> {
+async function shell(machine: Machine, command: string, signal: AbortSignal): Promise<void> {
   console.log(`# ${command}`);
-  process.stdout.write((await machine.exec(command)).stdout);
+  process.stdout.write((await machine.exec(command, { signal })).stdout);
 }
 
 function heading(text: string): void {

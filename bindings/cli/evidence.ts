@@ -15,6 +15,8 @@ export interface DumpOptions {
   readonly format?: DumpFormat;
   readonly compression?: "zlib" | "none" | "zstd";
   readonly dumpLevel?: number;
+  /** Ends the dump early; throws `aborted` then. */
+  readonly signal?: AbortSignal;
 }
 
 /** Writes the files into a folder that exists; gives their names. `vmcore`: memory too, with the vmlinux and the modules that it needs. */

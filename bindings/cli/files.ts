@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CrashlabError } from "../error.ts";
+import { didYouMean } from "../nearest.ts";
 
 /** A file named on the command line. */
 export async function readInput(path: string): Promise<Uint8Array> {
@@ -61,7 +62,7 @@ export function oneOf<Word extends string>(option: string, words: readonly Word[
   if (word !== undefined) return word;
   throw new CrashlabError(
     "bad-option",
-    `expected ${option} ${words.join(` or ${option} `)}, found "${text}"; choose one of them`,
+    `expected ${option} ${words.join(` or ${option} `)}, found "${text}"; ${didYouMean(text, words)}choose one of them`,
   );
 }
 

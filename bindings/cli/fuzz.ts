@@ -11,6 +11,8 @@ import { watch } from "../fuzz/watchdog.ts";
 import { fuzzX87 } from "../fuzz/x87.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
 import { examples, readInput, toJson, wholeNumber } from "./files.ts";
+import { interruption } from "./interrupt.ts";
+import { clearProgress, progress } from "./progress.ts";
 
 export function fuzzCommand(): Command {
   const fuzz = new Command("fuzz").description("try the machine with random programs; exit 1 when it fails");
@@ -88,49 +90,41 @@ async function runFiles(flags: {
   readonly json?: boolean;
 }): Promise<void> {
   const files = wholeNumber("--files", flags.files);
-  const progress = progressLine(files);
+  const run = begin(files, "files", flags.json);
   await using watchdog = watch(SILENCE_SECONDS);
   const outcome = await fuzzFiles({
     ...{ seed: wholeNumber("--seed", flags.seed), files },
+    signal: run.signal,
     onFile: (file) => {
       watchdog.beat(file.seed);
-      progress(file.seed, file.files);
+      run.show(file.seed, file.files);
     },
   });
   const { errors, failures, slowest } = outcome;
   const ends = Object.entries(errors).map(([code, times]) => `${code} ${times}`);
-  printOutcome(
-    outcome,
-    failures,
-    [
-      `${outcome.read} read, ${outcome.withProblems} of them with problems named; errors: ${ends.join(", ")}`,
-      `slowest ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed}, ${slowest.kind}); ` +
-        `at most ${outcome.residentMiB.toFixed(0)} MiB resident`,
-      `${outcome.files} files from seed ${flags.seed}, ${failures.length} failures`,
-    ],
-    flags.json,
-  );
+  run.end(outcome, outcome.files, failures, [
+    `${outcome.read} read, ${outcome.withProblems} of them with problems named; errors: ${ends.join(", ")}`,
+    `slowest ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed}, ${slowest.kind}); ` +
+      `at most ${outcome.residentMiB.toFixed(0)} MiB resident`,
+    `${outcome.files} files from seed ${flags.seed}, ${failures.length} failures`,
+  ]);
 }
 
 async function runNative(flags: Flags & { readonly limit: string }): Promise<void> {
   const total = wholeNumber("--instructions", flags.instructions);
-  const progress = progressLine(total);
+  const run = begin(total, "instructions", flags.json);
   const outcome = await fuzzNative({
+    signal: run.signal,
     seed: wholeNumber("--seed", flags.seed),
     instructions: total,
     limit: wholeNumber("--limit", flags.limit),
-    onProgram: ({ seed, instructions }) => progress(seed, instructions),
+    onProgram: ({ seed, instructions }) => run.show(seed, instructions),
   });
   const { differences, programs, blocks, instructions, faults } = outcome;
-  printOutcome(
-    outcome,
-    differences,
-    [
-      `${programs} programs from seed ${flags.seed}, ${blocks} blocks, ${faults} ended in an exception`,
-      `${instructions} instructions, ${differences.length} differences`,
-    ],
-    flags.json,
-  );
+  run.end(outcome, outcome.instructions, differences, [
+    `${programs} programs from seed ${flags.seed}, ${blocks} blocks, ${faults} ended in an exception`,
+    `${instructions} instructions, ${differences.length} differences`,
+  ]);
 }
 
 interface CaseFlags {
@@ -142,26 +136,22 @@ interface CaseFlags {
 
 async function runSystem(flags: CaseFlags & { readonly subjects?: string }): Promise<void> {
   const total = wholeNumber("--cases", flags.cases);
-  const progress = progressLine(total);
+  const run = begin(total, "cases", flags.json);
   const outcome = await fuzzSystem({
+    signal: run.signal,
     seed: wholeNumber("--seed", flags.seed),
     cases: total,
     limit: wholeNumber("--limit", flags.limit),
     subjects: subjectsOf(flags.subjects),
-    onBatch: ({ seed, cases }) => progress(seed, cases),
+    onBatch: ({ seed, cases }) => run.show(seed, cases),
   });
   const { cases, differences, known, vectors } = outcome;
   const ends = Object.entries(vectors).map(([vector, times]) => `${vector} ${times}`);
-  printOutcome(
-    outcome,
-    differences,
-    [
-      `cases by the vector they ended in: ${ends.join(", ")}`,
-      ...Object.entries(known).map(([reason, times]) => `${times} times known: ${reason}`),
-      `${cases} cases from seed ${flags.seed}, ${differences.length} differences`,
-    ],
-    flags.json,
-  );
+  run.end(outcome, outcome.cases, differences, [
+    `cases by the vector they ended in: ${ends.join(", ")}`,
+    ...Object.entries(known).map(([reason, times]) => `${times} times known: ${reason}`),
+    `${cases} cases from seed ${flags.seed}, ${differences.length} differences`,
+  ]);
 }
 function subjectsOf(list: string | undefined): readonly SystemSubject[] {
   if (list === undefined) return systemSubjects;
@@ -177,95 +167,93 @@ function subjectsOf(list: string | undefined): readonly SystemSubject[] {
 
 async function runX87(flags: CaseFlags & { readonly tolerance: string }): Promise<void> {
   const total = wholeNumber("--cases", flags.cases);
-  const progress = progressLine(total);
+  const run = begin(total, "cases", flags.json);
   const outcome = await fuzzX87({
+    signal: run.signal,
     seed: wholeNumber("--seed", flags.seed),
     cases: total,
     tolerance: wholeNumber("--tolerance", flags.tolerance),
     limit: wholeNumber("--limit", flags.limit),
-    onBatch: ({ seed, cases }) => progress(seed, cases),
+    onBatch: ({ seed, cases }) => run.show(seed, cases),
   });
   const { cases, differences } = outcome;
-  printOutcome(
-    outcome,
-    differences,
-    [`${cases} cases from seed ${flags.seed}, ${differences.length} differences`],
-    flags.json,
-  );
+  run.end(outcome, outcome.cases, differences, [
+    `${cases} cases from seed ${flags.seed}, ${differences.length} differences`,
+  ]);
 }
 
 async function runImages(paths: readonly string[], flags: Omit<CaseFlags, "limit">): Promise<void> {
   const total = wholeNumber("--cases", flags.cases);
-  const progress = progressLine(total);
+  const run = begin(total, "cases", flags.json);
   const kernels =
     paths.length > 0 ? await Promise.all(paths.map((path) => readInput(path))) : [await loadGuest("vmlinux")];
   await using watchdog = watch(SILENCE_SECONDS);
   const outcome = await fuzzImages({
+    signal: run.signal,
     seed: wholeNumber("--seed", flags.seed),
     cases: total,
     kernels,
     onCase: ({ seed, cases }) => {
       watchdog.beat(seed);
-      progress(seed, cases);
+      run.show(seed, cases);
     },
   });
   const { cases, ends, failures } = outcome;
   const counts = Object.entries(ends).map(([end, times]) => `${end} ${times}`);
-  printOutcome(
-    outcome,
-    failures,
-    [`${cases} images from seed ${flags.seed}: ${counts.join(", ")}; ${failures.length} failures`],
-    flags.json,
-  );
+  run.end(outcome, outcome.cases, failures, [
+    `${cases} images from seed ${flags.seed}: ${counts.join(", ")}; ${failures.length} failures`,
+  ]);
 }
 
-/** Shows how far a run is, on a terminal, at most twice a second. */
-function progressLine(total: number): (seed: number, done: number) => void {
-  let last = performance.now();
-  return (seed, done) => {
-    if (!process.stderr.isTTY || performance.now() - last < 500) return;
-    last = performance.now();
-    process.stderr.write(`\r${((done / total) * 100).toFixed(1)} %  seed ${seed} `);
+/** A run that shows how far it is and that Ctrl-C ends. */
+interface Run {
+  readonly signal: AbortSignal;
+  show(seed: number, done: number): void;
+  /** Prints what was found, what went wrong first; exit status 1 if anything did. Throws `aborted` after Ctrl-C. */
+  end(outcome: object, done: number, failures: readonly string[], summary: readonly string[]): void;
+}
+
+function begin(total: number, what: string, json: boolean | undefined): Run {
+  const signal = interruption();
+  const show = progress();
+  const percent = (done: number): string => `${((done / total) * 100).toFixed(1)} %`;
+  return {
+    signal,
+    show: (seed, done) => show(`${percent(done)}  seed ${seed}`, false),
+    end(outcome, done, failures, summary) {
+      clearProgress();
+      if (json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
+      else for (const line of [...failures, ...summary]) console.log(line);
+      if (failures.length > 0) process.exitCode = 1;
+      if (!signal.aborted) return;
+      throw new CrashlabError(
+        "aborted",
+        `expected ${total} ${what}, found Ctrl-C after ${done}; these are summed up`,
+      );
+    },
   };
-}
-
-/** Prints what a run found, what went wrong first; exit status 1 if anything did. */
-function printOutcome(
-  outcome: object,
-  failures: readonly string[],
-  summary: readonly string[],
-  json: boolean | undefined,
-): void {
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  if (json === true) console.log(toJson({ schema: SCHEMA_VERSION, ...outcome }));
-  else for (const line of [...failures, ...summary]) console.log(line);
-  if (failures.length > 0) process.exitCode = 1;
 }
 
 const SILENCE_SECONDS = 60;
 
 async function runHostile(flags: Flags): Promise<void> {
   const instructions = wholeNumber("--instructions", flags.instructions);
-  const progress = progressLine(instructions);
+  const run = begin(instructions, "instructions", flags.json);
   await using watchdog = watch(SILENCE_SECONDS);
   const outcome = await fuzzHostile({
+    signal: run.signal,
     seed: wholeNumber("--seed", flags.seed),
     instructions,
     onRound: (round) => {
       watchdog.beat(round.seed);
-      progress(round.seed, round.instructions);
+      run.show(round.seed, round.instructions);
     },
   });
   const { failures, exits, rounds, exceptions, slowest } = outcome;
   const ends = Object.entries(exits).map(([kind, times]) => `${kind} ${times}`);
-  printOutcome(
-    outcome,
-    failures,
-    [
-      `${rounds} machines from seed ${flags.seed}; slices ended: ${ends.join(", ")}`,
-      `longest slice ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed})`,
-      `${outcome.instructions} instructions, ${exceptions} exceptions delivered, ${failures.length} failures`,
-    ],
-    flags.json,
-  );
+  run.end(outcome, outcome.instructions, failures, [
+    `${rounds} machines from seed ${flags.seed}; slices ended: ${ends.join(", ")}`,
+    `longest slice ${slowest.milliseconds.toFixed(0)} ms (seed ${slowest.seed})`,
+    `${outcome.instructions} instructions, ${exceptions} exceptions delivered, ${failures.length} failures`,
+  ]);
 }

@@ -1,9 +1,13 @@
 /** `crashlab vectors`: the core against results measured on a real CPU. */
 import { Command } from "commander";
+import { CrashlabError } from "../error.ts";
+import { interruptible } from "../fuzz/turns.ts";
 import { SCHEMA_VERSION } from "../report/index.ts";
 import { VectorSet } from "../vectors/load.ts";
 import { VectorRunner } from "../vectors/run.ts";
 import { examples, toJson, wholeNumber } from "./files.ts";
+import { interruption } from "./interrupt.ts";
+import { clearProgress, progress } from "./progress.ts";
 
 interface Options {
   readonly group?: string;
@@ -33,7 +37,13 @@ async function runVectors(folder: string, options: Options): Promise<void> {
   const set = await loadGroup(folder, options.group);
   const runner = await VectorRunner.create(set);
   const tallies = new Map<string, Tally>();
+  const signal = interruption();
+  const stopped = interruptible(signal);
+  const show = progress();
+  let done = 0;
   for (const vector of set.vectors()) {
+    if (await stopped()) break;
+    show(`${done++} vectors, ${vector.group}`, false);
     if (options.group?.includes(".") === true && vector.group !== options.group) continue;
     const tally: Tally = tallies.get(vector.group) ?? { run: 0, mismatches: 0, first: [] };
     tallies.set(vector.group, tally);
@@ -45,9 +55,16 @@ async function runVectors(folder: string, options: Options): Promise<void> {
       tally.first.push({ id: vector.id, text: vector.text, tags: vector.tags, differences });
     }
   }
+  clearProgress();
   const document = { schema: SCHEMA_VERSION, groups: Object.fromEntries(tallies) };
   console.log(options.json === true ? toJson(document) : table(tallies));
   if ([...tallies.values()].some(({ mismatches }) => mismatches > 0)) process.exitCode = 1;
+  if (signal.aborted) {
+    throw new CrashlabError(
+      "aborted",
+      `expected all vectors, found Ctrl-C after ${done}; these are summed up`,
+    );
+  }
 }
 
 /** The file of a class is the part before its dot; sse41 and the like lie with sse. */

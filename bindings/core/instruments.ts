@@ -42,6 +42,7 @@ export class Instruments {
   /** Ends runs before the instruction at this linear address, with exit `breakpoint`. At most 64. */
   breakpoint(address: bigint): Disposable {
     if (this.#breakpoints.size >= at.BREAK_LIMIT) throw tooMany("breakpoints", at.BREAK_LIMIT);
+    this.#view(); // throws for a machine that was disposed of
     const key = Symbol();
     this.#breakpoints.set(key, BigInt.asUintN(64, address));
     this.#isStale = true;

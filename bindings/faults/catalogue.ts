@@ -1,5 +1,6 @@
 /** The catalogue of faults that can be provoked in the guest, typed. */
 import { CrashlabError } from "../error.ts";
+import { didYouMean } from "../nearest.ts";
 import type { CommandFault, Fault, InjectableFault } from "./fault.ts";
 import { WORKLOAD } from "./injector.ts";
 import { machineFaults } from "./machine_faults.ts";
@@ -41,7 +42,7 @@ function oneOf<T extends string>(names: readonly T[], name: string, what: string
   if (found !== undefined) return found;
   throw new CrashlabError(
     "bad-option",
-    `expected ${what}, one of ${names.join(", ")}; found ${JSON.stringify(name)}`,
+    `expected ${what}, found ${JSON.stringify(name)}; ${didYouMean(String(name), names)}these are known: ${names.join(", ")}`,
   );
 }
 
@@ -169,7 +170,10 @@ export function findFault(name: string): Fault {
   if (entry === undefined) {
     throw new CrashlabError(
       "bad-option",
-      `expected the name of a fault such as null-dereference, lkdtm:BUG or labcrash:null_read:hardirq, found "${name}"; crashlab faults lists them`,
+      `expected the name of a fault such as null-dereference, lkdtm:BUG or labcrash:null_read:hardirq, found "${name}"; ${didYouMean(
+        name,
+        catalogue.map((each) => each.name),
+      )}crashlab faults lists them`,
     );
   }
   return entry.make();

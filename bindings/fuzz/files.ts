@@ -14,6 +14,7 @@ import type { CaptureOptions } from "../vmcore/kdump.ts";
 import { Vmcore } from "../vmcore/program.ts";
 import type { RangeReader } from "../vmcore/range_reader.ts";
 import { Random } from "./random.ts";
+import { interruptible } from "./turns.ts";
 
 const COMMANDS = [
   "bt -a",
@@ -42,6 +43,8 @@ export interface FilesOptions {
   /** Of the first file; the next ones have the next. */
   readonly seed: number;
   readonly files: number;
+  /** Ends the run after the file under way. */
+  readonly signal?: AbortSignal;
   readonly onFile?: (progress: { readonly seed: number; readonly files: number }) => void;
 }
 
@@ -70,7 +73,10 @@ export async function fuzzFiles(options: FilesOptions): Promise<FilesOutcome> {
   const failures: string[] = [];
   let [read, withProblems, residentMiB] = [0, 0, 0];
   let slowest: FilesOutcome["slowest"] = { seed: options.seed, kind: "log", milliseconds: 0 };
-  for (let file = 0; file < options.files; file++) {
+  const stopped = interruptible(options.signal);
+  let file = 0;
+  for (; file < options.files; file++) {
+    if (await stopped()) break;
     const seed = options.seed + file;
     const random = new Random(seed);
     const kind = KINDS[seed % KINDS.length] ?? "log";
@@ -90,7 +96,7 @@ export async function fuzzFiles(options: FilesOptions): Promise<FilesOutcome> {
     if (file % 100 === 0) residentMiB = Math.max(residentMiB, process.memoryUsage.rss() / 2 ** 20);
     options.onFile?.({ seed, files: file + 1 });
   }
-  return { files: options.files, errors, read, withProblems, failures, slowest, residentMiB };
+  return { files: file, errors, read, withProblems, failures, slowest, residentMiB };
 }
 
 /** One crash in all forms, and the files that go with it. */

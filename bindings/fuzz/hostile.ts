@@ -5,9 +5,9 @@
 import { Core } from "../core/core.ts";
 import type { Action } from "../core/input.ts";
 import { decodeSnapshot, encodeSnapshot } from "../core/snapshot.ts";
-import { CrashlabError } from "../error.ts";
 import { startHostile } from "./hostile_machine.ts";
 import { Random } from "./random.ts";
+import { interruptible } from "./turns.ts";
 
 /** What a run is made of. */
 export interface HostileOptions {
@@ -15,6 +15,7 @@ export interface HostileOptions {
   readonly seed?: number;
   /** Instructions to retire, of all rounds together. Default 1,000,000. */
   readonly instructions?: number;
+  /** Ends the run early; the outcome is of what ran. */
   readonly signal?: AbortSignal;
   /** Called at the start of every round. */
   readonly onRound?: (progress: HostileProgress) => void;
@@ -60,8 +61,9 @@ export async function fuzzHostile(options: HostileOptions = {}): Promise<Hostile
   let rounds = 0;
   let slowest = { milliseconds: 0, seed: first };
   const machines = new Map<string, Core>();
+  const stopped = interruptible(signal);
   while (done < instructions) {
-    if (signal?.aborted) throw new CrashlabError("aborted", "expected to finish, found the signal aborted");
+    if (await stopped()) break;
     const seed = first + rounds++;
     onRound?.({ seed, instructions: done });
     const random = new Random(seed);

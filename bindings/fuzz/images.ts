@@ -9,6 +9,7 @@ import { type BootProtocol, loadKernel } from "../machine/loaders/kernel.ts";
 import { Random } from "./random.ts";
 import { IMAGE } from "./system/image.ts";
 import { makeCases, systemSubjects } from "./system.ts";
+import { interruptible } from "./turns.ts";
 
 export interface ImagesOptions {
   /** Case `n` is made from `seed + n` alone. Default 1. */
@@ -17,6 +18,7 @@ export interface ImagesOptions {
   readonly cases?: number;
   /** Kernels to damage, besides a multiboot image of its own. */
   readonly kernels?: readonly Uint8Array[];
+  /** Ends the run early; the outcome is of what ran. */
   readonly signal?: AbortSignal;
   readonly onCase?: (progress: { readonly seed: number; readonly cases: number }) => void;
 }
@@ -53,8 +55,10 @@ export async function fuzzImages(options: ImagesOptions = {}): Promise<ImagesOut
   core.start(loadKernel({ kernel: sources[0] ?? new Uint8Array(), commandLine: "", ramBytes: RAM, cpus: 2 }));
   core.run(100_000);
   const snapshot = encodeSnapshot(core.snapshot());
-  for (let n = 0; n < cases && failures.length < 20; n++) {
-    if (signal?.aborted) throw new CrashlabError("aborted", "expected to finish, found the signal aborted");
+  const stopped = interruptible(signal);
+  let n = 0;
+  for (; n < cases && failures.length < 20; n++) {
+    if (await stopped()) break;
     const seed = first + n;
     onCase?.({ seed, cases: n });
     const random = new Random(seed);
@@ -81,7 +85,7 @@ export async function fuzzImages(options: ImagesOptions = {}): Promise<ImagesOut
     }
     ends[end] = (ends[end] ?? 0) + 1;
   }
-  return { cases, ends, failures };
+  return { cases: n, ends, failures };
 }
 
 /** A copy with some bytes or whole fields changed, or its end missing. Most damage is near the beginning. */

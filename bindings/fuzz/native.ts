@@ -12,6 +12,7 @@ import { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import { Random } from "./random.ts";
 import { ARENA, ARENA_MIDDLE, ARENA_SIZE, streamBlock } from "./stream_code.ts";
+import { interruptible } from "./turns.ts";
 
 // Linear addresses of both, and strides: native/streams.c has the same.
 const CODE = 0x10000000;
@@ -58,6 +59,8 @@ export interface NativeOptions {
   readonly instructions?: number;
   /** Differences after which it stops. Default 20. */
   readonly limit?: number;
+  /** Ends the run after the program under way. */
+  readonly signal?: AbortSignal;
   readonly onProgram?: (progress: { readonly seed: number; readonly instructions: number }) => void;
 }
 export interface NativeOutcome {
@@ -92,7 +95,7 @@ const SOURCE = fileURLToPath(new URL("native/streams.c", import.meta.url));
 
 /** Compares until so many instructions have run. Throws `missing-asset` where nothing can be compared with. */
 export async function fuzzNative(options: NativeOptions = {}): Promise<NativeOutcome> {
-  const { seed: first = 1, instructions = 1_000_000, limit = 20, onProgram } = options;
+  const { seed: first = 1, instructions = 1_000_000, limit = 20, signal, onProgram } = options;
   requireNative();
   const folder = mkdtempSync(join(tmpdir(), "crashlab-native-"));
   try {
@@ -104,7 +107,9 @@ export async function fuzzNative(options: NativeOptions = {}): Promise<NativeOut
     let programs = 0;
     let blocks = 0;
     let faults = 0;
+    const stopped = interruptible(signal);
     while (done < instructions && differences.length < limit) {
+      if (await stopped()) break;
       const seed = first + programs++;
       onProgram?.({ seed, instructions: done });
       const random = new Random(seed);

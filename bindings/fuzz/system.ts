@@ -17,6 +17,7 @@ import * as at from "./system/places.ts";
 import { controlCase, debugCase, rightsCase, segmentCase } from "./system/privileged.ts";
 import type { Outcome } from "./system/record.ts";
 import { farCase, interruptCase, returnCase, systemCallCase } from "./system/transfers.ts";
+import { interruptible } from "./turns.ts";
 
 type Maker = (random: Random) => Case;
 export type SystemSubject =
@@ -54,6 +55,7 @@ export interface SystemOptions {
   readonly limit?: number;
   /** Only cases of these subjects. Default: all. */
   readonly subjects?: readonly SystemSubject[];
+  /** Ends the run early; the outcome is of what ran. */
   readonly signal?: AbortSignal;
   readonly onBatch?: (progress: { readonly seed: number; readonly cases: number }) => void;
 }
@@ -103,8 +105,9 @@ export async function fuzzSystem(options: SystemOptions = {}): Promise<SystemOut
   const known: { [reason: string]: number } = {};
   const differences: string[] = [];
   let done = 0;
+  const stopped = interruptible(signal);
   for (let seed = first; done < total && differences.length < limit; seed++) {
-    if (signal?.aborted) throw new CrashlabError("aborted", "expected to finish, found the signal aborted");
+    if (await stopped()) break;
     onBatch?.({ seed, cases: done });
     const cases = makeCases(seed, Math.min(BATCH, total - done), subjects);
     const want = new Map<Case, Outcome>();

@@ -10,9 +10,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Core } from "../core/core.ts";
 import type { FpuState } from "../core/fpu.ts";
-import { CrashlabError } from "../error.ts";
 import { requireNative } from "./native.ts";
 import { Random } from "./random.ts";
+import { interruptible } from "./turns.ts";
 
 const RECORD = 768;
 const MEMORY = 512;
@@ -34,6 +34,7 @@ export interface X87Options {
   readonly tolerance?: number;
   /** Differences after which it stops. Default 20. */
   readonly limit?: number;
+  /** Ends the run early; the outcome is of what ran. */
   readonly signal?: AbortSignal;
   readonly onBatch?: (progress: { readonly seed: number; readonly cases: number }) => void;
 }
@@ -53,8 +54,9 @@ export async function fuzzX87(options: X87Options = {}): Promise<X87Outcome> {
   const core = await prepare();
   const differences: string[] = [];
   let done = 0;
+  const stopped = interruptible(signal);
   for (let seed = first; done < total && differences.length < limit; seed++) {
-    if (signal?.aborted) throw new CrashlabError("aborted", "expected to finish, found the signal aborted");
+    if (await stopped()) break;
     onBatch?.({ seed, cases: done });
     const random = new Random(seed);
     const cases = Math.min(BATCH, total - done);
