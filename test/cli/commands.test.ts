@@ -75,6 +75,15 @@ describe("usage errors end with status 2 and the usage", () => {
   });
 });
 
+test.each([
+  ["nul-dereference", 'did you mean "null-dereference"?'],
+  ["lkdtm:bug", 'did you mean "lkdtm:BUG"?'],
+  ["labcrash:nul_raed", 'did you mean "labcrash:null_read"?'],
+  ["sysrq", 'did you mean "sysrq:b"?'],
+])("crash %s: %s", async (name, hint) => {
+  expect((await crashlab("crash", name)).stderr).toContain(hint);
+});
+
 /** Arguments, and what the message must say; @name is a file of the test's folder. */
 const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
   ["crash no-such-fault", /expected the name of a fault such as null-dereference, .* found "no-such-fault"/],
@@ -103,7 +112,7 @@ const BAD_INPUT: readonly (readonly [string, RegExp])[] = [
   ["boot --initrd @large", /expected an initrd that fits/],
   ["boot --smp 0", /expected cpus from 1 to 8/],
   ["boot --smp many", /expected a whole number for --smp, found "many"/],
-  ["boot --protocol carrier-pigeon", /expected auto, linux64, pvh or multiboot/],
+  ["boot --protocol linux", /expected --protocol auto or .* found "linux"; did you mean "linux64"\?/],
   ["parse @missing", /expected a readable file/],
   ["compare @missing @text", /expected a readable file/],
   ["compare @json @text", /expected a JSON document of crash reports, found no JSON/],
@@ -168,6 +177,39 @@ describe("Ctrl-C keeps what there is, and ends with status 130", () => {
     const { cases } = JSON.parse(stdout) as { cases: number };
     expect(stderr).toContain(`after ${cases};`);
     expect(cases).toBeGreaterThan(0);
+  });
+
+  test("fuzzing sums up what ran", async () => {
+    const { stdout, stderr, status } = await interrupted(
+      ...["fuzz", "hostile", "--instructions", "1000000000000", "--json"],
+    );
+    expect(stderr).toMatch(
+      /crashlab: expected 1000000000000 instructions, found Ctrl-C after \d+; these are summed up\n$/,
+    );
+    expect(status).toBe(130);
+    expect((JSON.parse(stdout) as { rounds: number }).rounds).toBeGreaterThan(0);
+  });
+
+  test("vectors are summed up as far as they ran", async () => {
+    const { stdout, stderr, status } = await interrupted("vectors", join(ROOT, "test/data/vectors"));
+    expect(stderr).toMatch(/crashlab: expected all vectors, found Ctrl-C after \d+; these are summed up\n$/);
+    expect(status).toBe(130);
+    expect(stdout).toMatch(/^\S+ +\d+ run +\d+ mismatches$/m);
+  });
+
+  test.each([
+    ["crash", ["crash", "lkdtm:HUNG_TASK", "--budget", "1000000000000000"]],
+    ["boot", ["boot"]],
+    ["demo", ["demo", "--out", "@demo"]],
+  ])("%s ends, and nothing more is said of it", async (_name, args) => {
+    const child = start(...args.map((word) => word.replace(/^@/, `${folder}/`)));
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk));
+    if (args[0] === "crash") setTimeout(() => child.kill("SIGINT"), 6000);
+    else child.stdout.once("data", () => child.kill("SIGINT"));
+    const [status] = (await once(child, "close")) as [number];
+    expect(stderr).toMatch(/^(?:crashlab: expected .*aborted\n)?$/);
+    expect(status).toBe(130);
   });
 
   test("a corpus is one of fewer cases, manifest and all", async () => {

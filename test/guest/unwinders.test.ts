@@ -236,11 +236,7 @@ describe("ORC and frame pointers", () => {
     await machine.write("sh -c 'echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT'\n");
     {
       using _hook = core.instruments.onInstruction(look);
-      await machine.run({ budget: 250_000 });
-    }
-    await machine.runUntil({ place: "report_bug" });
-    {
-      using _hook = core.instruments.onInstruction(look);
+      await machine.runUntil({ place: "report_bug" });
       await machine.run({ budget: 50_000 });
     }
     expect(wrong).toEqual([]);
