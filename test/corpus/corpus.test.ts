@@ -55,6 +55,7 @@ const WORDS = [
   "fault",
   "invalid opcode",
   "INFO",
+  "Machine Check",
 ];
 
 describe("a corpus", () => {
