@@ -56,6 +56,7 @@ const WORDS = [
   "invalid opcode",
   "INFO",
   "Machine Check",
+  "NMI received",
 ];
 
 describe("a corpus", () => {

@@ -1,7 +1,10 @@
 /** Runs TypeScript files and the command as a user does. */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 export const TSX: string = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
@@ -52,7 +55,24 @@ function resultOf(child: ChildProcessWithoutNullStreams, input = ""): Promise<Re
   });
 }
 
-/** Runs the `crashlab` command. */
-export function crashlab(...args: readonly string[]): Promise<Result> {
-  return runFile(`${ROOT}bindings/cli/main.ts`, args);
+/** Newest change below a folder, in ms. */
+function newest(folder: string): number {
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return Math.max(...files.map((name) => statSync(join(folder, name)).mtimeMs));
+}
+
+/** Compiles `dist/` when a source is newer: what is packed is what is in the tree. */
+export async function buildTs(): Promise<void> {
+  const built = join(ROOT, "dist/index.js");
+  if (existsSync(built) && newest(join(ROOT, "dist")) > newest(join(ROOT, "bindings"))) return;
+  await promisify(execFile)("npm", ["run", "--silent", "build:ts"], { cwd: ROOT });
+}
+
+/** Runs the `crashlab` command, compiled. */
+export async function crashlab(...args: readonly string[]): Promise<Result> {
+  await buildTs();
+  const child = spawn(process.execPath, [join(ROOT, "dist/cli/main.js"), ...args], {
+    ...{ cwd: ROOT, stdio: ["pipe", "pipe", "pipe"], timeout: 120_000 },
+  });
+  return resultOf(child);
 }

@@ -2,8 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { buildTs } from "../package/install.ts";
-import { type Result, ROOT, runBash, TSX } from "./run.ts";
+import { buildTs, type Result, ROOT, runBash, TSX } from "./run.ts";
 
 /** A command of a page, with what the page shows of its output: pieces that follow each other. */
 export interface Step {

@@ -1,10 +1,10 @@
 /** The package as its users get it: packed, and installed from the tarball into an empty project. */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { ROOT } from "../docs/run.ts";
+import { buildTs, ROOT } from "../docs/run.ts";
 
 const run = promisify(execFile);
 
@@ -20,19 +20,6 @@ export interface Project extends Disposable {
   /** An empty project with crashlab among its dependencies. */
   readonly folder: string;
   readonly tarball: string;
-}
-
-/** Newest change below a folder, in ms. */
-function newest(folder: string): number {
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
-  return Math.max(...files.map((name) => statSync(join(folder, name)).mtimeMs));
-}
-
-/** Compiles `dist/` when a source is newer: what is packed is what is in the tree. */
-export async function buildTs(): Promise<void> {
-  const built = join(ROOT, "dist/index.js");
-  if (existsSync(built) && newest(join(ROOT, "dist")) > newest(join(ROOT, "bindings"))) return;
-  await run("npm", ["run", "--silent", "build:ts"], { cwd: ROOT });
 }
 
 /** Packs the tree; gives the tarball's path. */
