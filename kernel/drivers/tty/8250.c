@@ -44,7 +44,7 @@ static u8 serial_lsr_in(struct tty_struct *tty)
 static void send(struct tty_struct *tty, const char *text, size_t n)
 {
 	while (n) {
-		size_t part = min(n, tty->fifo_size);
+		size_t part = min(n, tty->fifo_size ?: 1); /* not known yet: a byte at a time */
 
 		/* bounded: a port that never drains must not hang a kernel that is about to say why it dies */
 		for (int i = 0; i < 100000 && !(serial_lsr_in(tty) & UART_LSR_THRE); i++)
