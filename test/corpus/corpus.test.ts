@@ -10,7 +10,7 @@ import { fromDocument } from "../../bindings/report/index.ts";
 import { SymbolTable } from "../../bindings/symbols/index.ts";
 import { Vmcore } from "../../bindings/vmcore/index.ts";
 
-const SEED = 4;
+const SEED = 3;
 const CASES = 8;
 
 let folder: string;
