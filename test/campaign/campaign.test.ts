@@ -7,9 +7,10 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCampaign } from "../../bindings/campaign/campaign.ts";
 import { Random } from "../../bindings/campaign/random.ts";
-import type { CaseRecord } from "../../bindings/campaign/runner.ts";
+import { type CaseRecord, CaseRunner } from "../../bindings/campaign/runner.ts";
 import { type Summary, summarize } from "../../bindings/campaign/summary.ts";
 import { crashlab, ROOT } from "../docs/run.ts";
+import { violations } from "../guest/machines.ts";
 
 // The long form: npm run -s crashlab -- campaign --seed 1 --cases 1000 --out campaign1
 const CASES = 60;
@@ -33,6 +34,23 @@ describe("a campaign", () => {
     expect(report + panic + clean + hang + reset).toBe(CASES);
     for (const count of [report, panic, clean]) expect(count).toBeGreaterThan(0);
     expect(summary.signatures.length).toBeGreaterThan(3);
+  });
+
+  it("reports in Linux's grammar, however the machine was broken", async () => {
+    const runner = await CaseRunner.create({ seed: 1 });
+    let reports = 0;
+    for (let index = 0; index < 40; index++) {
+      const { fault, injection } = await runner.run(index);
+      reports += injection.reports;
+      expect({
+        index,
+        fault: fault.name,
+        violations: violations(injection.console, { broken: true }),
+      }).toEqual({
+        ...{ index, fault: fault.name, violations: [] },
+      });
+    }
+    expect(reports).toBeGreaterThan(10);
   });
 
   it("tells the truth of each from the machine's state", () => {

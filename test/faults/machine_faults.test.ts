@@ -11,6 +11,7 @@ import {
   type Snapshot,
   SparseDisk,
 } from "../../bindings/index.ts";
+import { violations } from "../guest/machines.ts";
 
 let machine: Machine;
 let start: Snapshot;
@@ -20,9 +21,14 @@ beforeAll(async () => {
   start = machine.snapshot();
 });
 
-function inject(fault: Fault, budget = 200e6): Promise<Injection> {
+/** Whatever is reported is in Linux's grammar, as far as a machine goes that is broken under its kernel. */
+async function inject(fault: Fault, budget = 200e6): Promise<Injection> {
   machine.restore(start);
-  return machine.inject("commands" in fault ? { ...fault, mayPass: true } : fault, { budget });
+  const injection = await machine.inject("commands" in fault ? { ...fault, mayPass: true } : fault, {
+    budget,
+  });
+  expect(violations(injection.console, { broken: true })).toEqual([]);
+  return injection;
 }
 
 describe("faults under the guest", () => {

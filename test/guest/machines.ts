@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, expect } from "vitest";
 import { type BootOptions, boot as bootMachine, type Machine } from "../../bindings/index.ts";
-import { checkLog, type Violation } from "../../bindings/report/index.ts";
+import { type CheckOptions, checkLog, type Violation } from "../../bindings/report/index.ts";
 
 /** Machines whose consoles have not been looked at yet, and how much of them has. */
 const watched = new Map<Machine, number>();
@@ -34,8 +34,8 @@ export function withoutPrompts(log: readonly string[]): string[] {
 }
 
 /** Violations; a report that the end of the log cut off is none. */
-export function violations(log: readonly string[]): Violation[] {
-  const { reports, strays } = checkLog(withoutPrompts(log));
+export function violations(log: readonly string[], options: CheckOptions = {}): Violation[] {
+  const { reports, strays } = checkLog(withoutPrompts(log), options);
   return [...reports.flatMap((report) => report.violations), ...strays].filter(({ found }) => found !== "");
 }
 

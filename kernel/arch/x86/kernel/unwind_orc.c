@@ -31,7 +31,8 @@ static const struct orc_row *orc_find(unsigned long ip)
 {
 	struct module *mod;
 
-	if (ip >= (unsigned long)_stext && ip < (unsigned long)_einittext)
+	/* Not what lies between: a jump there is guessed about like any other. */
+	if ((ip >= (unsigned long)_stext && ip < (unsigned long)_etext) || (ip >= (unsigned long)_sinittext && ip < (unsigned long)_einittext))
 		return find_row(__start_orc_unwind_ip, __start_orc_unwind, __stop_orc_unwind_ip - __start_orc_unwind_ip, ip);
 	mod = __module_address(ip);
 	return mod ? find_row(mod->orc_unwind_ip, mod->orc_unwind, mod->num_orcs, ip) : NULL;
