@@ -2,14 +2,18 @@
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { createInterface } from "node:readline/promises";
+import { setImmediate } from "node:timers/promises";
 import { Command } from "commander";
 import { CrashlabError } from "../error.ts";
 import { SymbolTable } from "../symbols/index.ts";
 import { type Context, commands, runCommand } from "../vmcore/commands/index.ts";
 import { type Program, Vmcore } from "../vmcore/program.ts";
+import type { ReadOptions } from "../vmcore/range_reader.ts";
 import { readSymbols } from "../vmcore/vmlinux.ts";
 import { examples, readInput, toJson } from "./files.ts";
+import { interruption } from "./interrupt.ts";
 import { ModuleFolder } from "./modules.ts";
+import { laterProgress } from "./progress.ts";
 
 /** Version of the JSON that analyze prints; a new field is minor, a changed one major. */
 const ANALYZE_SCHEMA = "1.0";
@@ -52,9 +56,14 @@ async function runAnalyze(vmlinux: string, vmcore: string, options: Options): Pr
   const kernel = await openInput(vmlinux);
   const dump = await openInput(vmcore);
   try {
-    const context = await openContext(kernel, dump, vmlinux, vmcore, options.modules);
-    if (options.command !== undefined) await runAll(context, options.command, options.json === true);
-    else await prompt(context);
+    const { show, clear } = laterProgress();
+    const read = {
+      signal: interruption(),
+      onProgress: ({ done }: { done: number }) => show(`read ${(done / 1e6).toFixed(1)} MB`),
+    };
+    const context = await openContext({ kernel, dump, read }, vmlinux, vmcore, options.modules);
+    if (options.command !== undefined) await runAll(context, options.command, options.json === true, clear);
+    else await prompt(context, clear);
   } finally {
     await kernel.close();
     await dump.close();
@@ -70,13 +79,12 @@ async function openInput(path: string): Promise<FileHandle> {
 }
 
 async function openContext(
-  kernel: FileHandle,
-  dump: FileHandle,
+  { kernel, dump, read }: { kernel: FileHandle; dump: FileHandle; read: ReadOptions },
   vmlinux: string,
   vmcore: string,
   modules: string | undefined,
 ): Promise<Context> {
-  const program = await (await Vmcore.open(dump)).program(await readSymbols(kernel));
+  const program = await (await Vmcore.open(dump, read)).program(await readSymbols(kernel));
   let lines: Promise<SymbolTable> | undefined;
   return {
     ...{ program, vmlinux: basename(vmlinux), vmcore: basename(vmcore) },
@@ -96,16 +104,24 @@ async function readModules(program: Program, folder: string): Promise<Map<string
 }
 
 /** All commands; one that fails does not keep the others from running, but the first failure is the exit status's. */
-async function runAll(context: Context, lines: readonly string[], json: boolean): Promise<void> {
+async function runAll(
+  context: Context,
+  lines: readonly string[],
+  json: boolean,
+  clear: () => void,
+): Promise<void> {
   const results: object[] = [];
   let failure: CrashlabError | undefined;
   for (const line of lines) {
+    // What is read twice comes without waiting: here a Ctrl-C is heard.
+    await setImmediate();
     try {
       const { text, data } = await runCommand(context, line);
+      clear();
       if (json) results.push({ command: line, result: data });
       else console.log(text);
     } catch (error) {
-      if (!(error instanceof CrashlabError)) throw error;
+      if (!(error instanceof CrashlabError) || error.code === "aborted") throw error;
       failure ??= error;
       if (json) results.push({ command: line, error: { code: error.code, message: error.message } });
       else console.log(`${line.trim().split(/\s/)[0]}: ${error.message}`);
@@ -118,7 +134,7 @@ async function runAll(context: Context, lines: readonly string[], json: boolean)
 }
 
 /** Commands from standard input, until its end or `q`. */
-async function prompt(context: Context): Promise<void> {
+async function prompt(context: Context, clear: () => void): Promise<void> {
   console.log((await runCommand(context, "sys")).text);
   if (context.task !== undefined) console.log((await runCommand(context, "set")).text);
   const input = createInterface({ input: process.stdin, output: process.stdout, prompt: "crashlab> " });
@@ -128,9 +144,11 @@ async function prompt(context: Context): Promise<void> {
     if (word === "q" || word === "quit" || word === "exit") break;
     if (word !== "") {
       try {
-        console.log((await runCommand(context, word)).text);
+        const { text } = await runCommand(context, word);
+        clear();
+        console.log(text);
       } catch (error) {
-        if (!(error instanceof CrashlabError)) throw error;
+        if (!(error instanceof CrashlabError) || error.code === "aborted") throw error;
         console.log(`${word.split(/\s/)[0]}: ${error.message}`);
       }
     }

@@ -22,3 +22,22 @@ export function progress(): (text: string, last: boolean) => void {
 export function clearProgress(): void {
   if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
 }
+
+/** Shows a text on a terminal while work takes longer than a second; `clear` takes it away. */
+export function laterProgress(): { show(text: string): void; clear(): void } {
+  if (!process.stderr.isTTY) return { show: () => undefined, clear: () => undefined };
+  let shown = performance.now();
+  let there = false;
+  return {
+    show(text) {
+      if (performance.now() - shown < INTERVAL) return;
+      shown = performance.now();
+      there = true;
+      process.stderr.write(`\r\u001b[K${text}`);
+    },
+    clear() {
+      if (there) clearProgress();
+      there = false;
+    },
+  };
+}

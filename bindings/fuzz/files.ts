@@ -33,6 +33,8 @@ const COMMANDS = [
 const BYTES = [0, 1, 0x7f, 0x80, 0xff, 0x21];
 /** Processor time that one file may take, in milliseconds. */
 const TIME_LIMIT = 20_000;
+/** Memory that the process may hold, in MiB: the inputs, the kernel's tables and what one file may take. */
+const MEMORY_LIMIT = 2048;
 /** Bytes at the start of a file, where the headers are. */
 const HEADERS = 8192;
 
@@ -55,7 +57,7 @@ export interface FilesOutcome {
   /** Dumps and kernels that were read, with and without something damaged in them that was named. */
   readonly read: number;
   readonly withProblems: number;
-  /** What must not be: another error, or too much time. */
+  /** What must not be: another error, too much time, too much memory. */
   readonly failures: readonly string[];
   readonly slowest: { readonly seed: number; readonly kind: FileKind; readonly milliseconds: number };
   /** The most memory that the process held, in MiB. */
@@ -93,7 +95,10 @@ export async function fuzzFiles(options: FilesOptions): Promise<FilesOutcome> {
     const milliseconds = (used.user + used.system) / 1e3;
     if (milliseconds > slowest.milliseconds) slowest = { seed, kind, milliseconds };
     if (milliseconds > TIME_LIMIT) failures.push(`seed ${seed}, ${kind}: ${milliseconds.toFixed(0)} ms`);
-    if (file % 100 === 0) residentMiB = Math.max(residentMiB, process.memoryUsage.rss() / 2 ** 20);
+    const resident = process.memoryUsage.rss() / 2 ** 20;
+    if (resident > MEMORY_LIMIT && residentMiB <= MEMORY_LIMIT)
+      failures.push(`seed ${seed}, ${kind}: ${resident.toFixed(0)} MiB of memory`);
+    residentMiB = Math.max(residentMiB, resident);
     options.onFile?.({ seed, files: file + 1 });
   }
   return { files: file, errors, read, withProblems, failures, slowest, residentMiB };

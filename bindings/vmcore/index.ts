@@ -27,7 +27,13 @@ export { type AddressSpaceOfTask, addressSpaceOf, type MemoryArea } from "./mm.t
 export type { LoadedModule } from "./modules.ts";
 export { encodeNote, findNote, prstatusNote } from "./notes.ts";
 export { Program, Vmcore } from "./program.ts";
-export { type DumpSource, type RangeReader, type ReadableFile, rangeReader } from "./range_reader.ts";
+export {
+  type DumpSource,
+  type RangeReader,
+  type ReadableFile,
+  type ReadOptions,
+  rangeReader,
+} from "./range_reader.ts";
 export type { SavedCpu, SavedRegisters } from "./registers.ts";
 export { showDeclaration, showValue, valueToJson } from "./show.ts";
 export type { StackFrame } from "./stack_frame.ts";

@@ -16,6 +16,8 @@ const DESCRIPTOR = 24;
 const PIECE = 4096;
 const PAGE = 4096;
 const NOTES_LIMIT = 16 << 20;
+/** Descriptors that are looked at to see whether the file is whole. */
+const LAST_PAGES = 4096;
 /** DUMP_DH_COMPRESSED_INCOMPLETE: the disk was full before all pages were written. */
 const INCOMPLETE = 8;
 
@@ -52,6 +54,8 @@ export async function openKdumpCompressed(reader: RangeReader): Promise<Omit<Dum
   const descriptors = bitmapAt + bitmapBlocks * PAGE;
   if (descriptors + pages.count * DESCRIPTOR > reader.size)
     problems.push("page descriptors end behind the file's end: the dump is incomplete");
+  else if ((await lastByte(reader, descriptors, pages.count)) > reader.size)
+    problems.push("pages end behind the file's end: the dump is incomplete");
   const notes = version >= 4 ? await readNotes(reader, sub, 48, problems) : new Uint8Array(0);
   const parsed = parseNotes(notes, problems);
   if (version >= 3 && !parsed.some((note) => note.name === "VMCOREINFO")) {
@@ -81,6 +85,17 @@ export async function openKdumpCompressed(reader: RangeReader): Promise<Omit<Dum
       return unpack(await readExactly(reader, offset, size, `page ${frame}`), way, frame);
     },
   };
+}
+
+/** Where the last pages end; those of zeros are somewhere before. */
+async function lastByte(reader: RangeReader, descriptors: number, count: number): Promise<number> {
+  const last = Math.min(count, LAST_PAGES);
+  const view = viewOf(await reader.read(descriptors + (count - last) * DESCRIPTOR, last * DESCRIPTOR));
+  let end = 0;
+  for (let at = 0; at + DESCRIPTOR <= view.byteLength; at += DESCRIPTOR) {
+    end = Math.max(end, Number(view.getBigUint64(at, true)) + view.getUint32(at + 8, true));
+  }
+  return end;
 }
 
 function unpack(packed: Uint8Array, way: PageCompression, frame: number): Uint8Array {

@@ -12,7 +12,7 @@ import { KernelSymbols, type SymbolPlace } from "./kernel_symbols.ts";
 import { type LogRecord, readLog } from "./log.ts";
 import { type AddressSpace, KERNEL_MAP, PhysicalMemory, VirtualMemory } from "./memory.ts";
 import { type LoadedModule, readModules } from "./modules.ts";
-import { type DumpSource, rangeReader } from "./range_reader.ts";
+import { type DumpSource, type ReadOptions, rangeReader, watchedReader } from "./range_reader.ts";
 import { parsePrstatus, type SavedCpu } from "./registers.ts";
 import { readTasks, type Task } from "./tasks.ts";
 import { Value } from "./value.ts";
@@ -26,8 +26,12 @@ export class Vmcore {
   /** Registers that the dump has of each CPU, in its order. */
   readonly cpus: readonly SavedCpu[];
 
-  private constructor(dump: DumpFile) {
+  /** Stops what is read from it; see `open`. */
+  readonly signal: AbortSignal | undefined;
+
+  private constructor(dump: DumpFile, signal: AbortSignal | undefined) {
     this.dump = dump;
+    this.signal = signal;
     const info = dump.notes.find((note) => note.name === "VMCOREINFO");
     this.info = new VmcoreInfo(new TextDecoder().decode(info?.description ?? new Uint8Array(0)));
     this.cpus = dump.notes.flatMap((note) => parsePrstatus(note) ?? []);
@@ -35,10 +39,11 @@ export class Vmcore {
 
   /**
    * Opens an ELF or kdump-compressed dump, flattened or not: a Blob, a FileHandle or bytes. Throws `bad-vmcore` for
-   * anything else.
+   * anything else. All that is read from it later ends with `aborted` when the signal fires.
    */
-  static async open(source: DumpSource): Promise<Vmcore> {
-    return new Vmcore(await openDumpFile(await rangeReader(source)));
+  static async open(source: DumpSource, options: ReadOptions = {}): Promise<Vmcore> {
+    const reader = watchedReader(await rangeReader(source), options);
+    return new Vmcore(await openDumpFile(reader), options.signal);
   }
 
   /**

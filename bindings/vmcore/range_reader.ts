@@ -11,6 +11,38 @@ export interface RangeReader {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
+/** How a dump is read. */
+export interface ReadOptions {
+  /** Ends the work with `aborted`, at the next piece of the dump that is read. */
+  readonly signal?: AbortSignal;
+  /** Bytes of the dump read so far, some of them more than once; how many it will be is not known. */
+  readonly onProgress?: (progress: { readonly done: number }) => void;
+}
+
+/** A reader that tells how far it is, and that can be stopped. */
+export function watchedReader(reader: RangeReader, { signal, onProgress }: ReadOptions): RangeReader {
+  let done = 0;
+  return {
+    size: reader.size,
+    async read(offset, length) {
+      checkReading(signal);
+      const bytes = await reader.read(offset, length);
+      done += bytes.length;
+      onProgress?.({ done });
+      return bytes;
+    },
+  };
+}
+
+/** Throws `aborted` when the signal has fired. */
+export function checkReading(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new CrashlabError("aborted", "expected to read the dump to the end, found the signal aborted", {
+      cause: signal.reason,
+    });
+  }
+}
+
 /** What `fs.promises.open()` gives, as far as it is needed here. */
 export interface ReadableFile {
   /** Size in bytes. */

@@ -210,12 +210,44 @@ describe.each(CELLS)("$name", ({ row, way, cpus }) => {
         "thread apply all -s info registers rip",
       ],
     ]);
-    expect(text.match(/^\[New (?:LWP|process) \d+\]$/gm)).toHaveLength(cpus);
+    const threads = [...text.matchAll(/^\[New (LWP|process) (\d+)\]$/gm)].map(([, kind, id]) => [
+      kind,
+      Number(id),
+    ]);
+    const pids = context.program.vmcore.cpus.map(({ pid }) => pid);
+    expect(threads.map(([, id]) => id)).toEqual(pids.map((pid) => pid || 1));
     expect(text).toMatch(/ = "swapper/);
     expect(text).toContain('"Linux version 5.15.0');
     // Idle CPUs are all process 1 to gdb: the last one stands for them, which may be the one that panicked.
     const rip = expected(row.rip);
     expect(text).toMatch(row.comm === "swapper" && cpus > 1 ? /<(panic|__crash_kexec|default_idle)\+/ : rip);
+  });
+
+  test("gdb: registers of each CPU as the notes have them, frames as drgn has them", () => {
+    // Idle CPUs are all process 1 to gdb, which then has the registers of one of them.
+    const busy = context.program.vmcore.cpus.filter(({ pid }) => pid > 1);
+    expect(busy.length).toBeGreaterThan(row.comm.startsWith("swapper") ? -1 : 0);
+    const text = gdb(dump.vmcore, ["thread apply all -s info registers", "thread apply all -s bt 12"]);
+    const parts = text.split(/^Thread \d+ \((?:LWP|process) (?=\d+\))/m).slice(1);
+    for (const { pid, registers } of busy) {
+      const [values = "", frames = ""] = parts.filter((part) => part.startsWith(`${pid})`));
+      for (const name of ["rip", "rsp", "rbp", "rax", "rbx", "rdi", "r12"] as const)
+        expect(new RegExp(`^${name} +0x(\\w+) `, "m").exec(values)?.[1], name).toBe(
+          registers[name].toString(16),
+        );
+      const symbol = TABLE.lookup(registers.rip);
+      if (symbol === undefined) continue;
+      // Frames of inlined functions have no address of their own. gdb ends in module code, where drgn goes on.
+      const names = [...frames.matchAll(/^#(\d+) +(?:0x\w+ in )?(\S+) \((.*)\)/gm)];
+      expect(names.map(([, , name]) => name)).toContain(symbol.name);
+      const named = names
+        .filter(([line, number]) => number === "0" || / 0x\w+ in /.test(line))
+        .map(([, , name]) => name);
+      const theirs = python.tasks.find((task) => task.pid === pid)?.trace ?? [];
+      const known = theirs.slice(0, theirs.indexOf(null) < 0 ? theirs.length : theirs.indexOf(null));
+      expect(named.filter((name) => known.includes(name ?? "")).length).toBeGreaterThan(0);
+      if (symbol.name === "panic") expect(frames).toMatch(/ panic \(fmt=0x\w+ .*"/);
+    }
   });
 
   describe("makedumpfile", () => {

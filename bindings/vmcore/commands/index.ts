@@ -1,5 +1,6 @@
 /** The commands of `crashlab analyze`, named and used as crash's. */
 import { CrashlabError } from "../../error.ts";
+import { checkReading } from "../range_reader.ts";
 import { dis, mod, sym } from "./code_commands.ts";
 import type { Command, Context, Result } from "./command.ts";
 import { kmem, rd, struct, union } from "./memory_commands.ts";
@@ -33,10 +34,18 @@ function findCommand(name: string): Command {
   return command;
 }
 
-/** Runs a line: `bt -a`, `struct task_struct.pid ffff888007f90000`. Throws `bad-option` for what is no command. */
+/**
+ * Runs a line: `bt -a`, `struct task_struct.pid ffff888007f90000`. Throws `bad-option` for what is no command, `aborted`
+ * when the signal fired that the dump was opened with.
+ */
 export async function runCommand(context: Context, line: string): Promise<Result> {
   const [name = "", ...words] = line.trim().split(/\s+/);
-  return findCommand(name).run(context, words);
+  const { signal } = context.program.vmcore;
+  checkReading(signal);
+  const result = await findCommand(name).run(context, words);
+  // What could not be read any more counts as damage below.
+  checkReading(signal);
+  return result;
 }
 
 export type { Command, Context, Result } from "./command.ts";
