@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { loadDisassembler } from "../../bindings/symbols/disassemble.ts";
 import { decodeStacktrace, type SymbolTable } from "../../bindings/symbols/index.ts";
+import { crashlab } from "../docs/run.ts";
 import { KERNEL, MODULES, type ObjectFile, placesOf, randomAddresses, randomNumbers } from "./places.ts";
 
 const SEED = 20240101;
@@ -33,6 +34,28 @@ describe.each(ALL)("addr2line agrees", (object) => {
     expect(ours(object, addresses)).toBe(addr2line(object, addresses));
   });
 });
+
+describe.each([["-a", "-f", "-i"], ["-f"], ["-i"], ["-a", "-f", "-i", "-p"], ["-i", "-p"]])(
+  "crashlab addr2line %s %s %s %s",
+  (...options) => {
+    test.each([KERNEL, ...MODULES.filter(({ name }) => name === "mydriver.ko")])(
+      "of $name prints as binutils",
+      async (object) => {
+        const addresses = randomAddresses(object, SEED + 2, 20)
+          .filter((address) => object.symbols.line(object.base + address) !== undefined)
+          .map((address) => `0x${address.toString(16)}`);
+        const words = options.filter(Boolean);
+        const theirs = execFileSync(
+          "addr2line",
+          [...words, "-e", object.file, ...object.section, ...addresses],
+          { encoding: "utf8" },
+        );
+        const { stdout } = await crashlab("addr2line", ...words, object.file, ...addresses);
+        expect(stdout).toBe(theirs.replace(/ \(discriminator \d+\)/g, ""));
+      },
+    );
+  },
+);
 
 /** Functions and lines by binutils, for each address; the folder that the guest was built in is left out. */
 function linesOf(object: ObjectFile, addresses: readonly bigint[]): string[][] {
