@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url";
 import { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import { Random } from "./random.ts";
-import { ARENA, ARENA_MIDDLE, ARENA_SIZE, streamBlock } from "./stream_code.ts";
+import { streamBlock } from "./stream_code.ts";
+import { ARENA, ARENA_MIDDLE, ARENA_SIZE } from "./stream_encoding.ts";
 import { interruptible } from "./turns.ts";
 
 // Linear addresses of both, and strides: native/streams.c has the same.

@@ -61,7 +61,7 @@ export const KNOWN_PAGING: readonly Known[] = [
     covers: (_word, qemu, core, each) =>
       each.name.includes(" ring 3 ") &&
       raises(qemu, 14n, 1n) &&
-      qemu["cr2"] === qemu["rsp"] &&
+      qemu["cr2"] === (qemu["rsp"] ?? qemu["esp"]) &&
       core["vector"] !== 14n &&
       ((each.state.get(field.cr4) ?? 0n) & 0x200000n) !== 0n,
   },
