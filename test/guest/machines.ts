@@ -30,7 +30,7 @@ function watch(machine: Machine, seen = 0): Machine {
 /** Without the prompts of a shell on one CPU, which may come in the middle of a line that another CPU says. */
 export function withoutPrompts(log: readonly string[]): string[] {
   // Not the kernel's own `# ` in its list of timers.
-  return log.map((line) => line.replaceAll(/# (?=\S)(?!expires at )/g, ""));
+  return log.map((line) => line.replaceAll(/# (?!expires at )/g, ""));
 }
 
 /** Violations; a report that the end of the log cut off is none. */
