@@ -197,9 +197,10 @@ void crash_save_cpu(struct pt_regs *regs, int cpu)
 	memcpy(status->pr_reg, regs, sizeof(*regs)); /* user_regs_struct begins as pt_regs does */
 }
 
+/* Whether an oops goes to the crash kernel itself. After the notifiers it is panic() that does, so that they are called. */
 bool kexec_should_crash(struct task_struct *p)
 {
-	return in_interrupt() || !p->pid || p->pid == 1 || panic_on_oops;
+	return !crash_kexec_post_notifiers && (in_interrupt() || !p->pid || p->pid == 1 || panic_on_oops);
 }
 
 /* Registers as they are here, for a panic without a register frame. Part of its caller: RIP and RSP are of one frame. */

@@ -16,7 +16,7 @@ int panic_timeout, panic_on_oops, panic_on_warn;
 unsigned long tainted_mask;
 atomic_t panic_cpu = { -1 };
 struct atomic_notifier_head panic_notifier_list;
-static int crash_kexec_post_notifiers;
+int crash_kexec_post_notifiers;
 static unsigned long panic_print;
 static int sysctl_oops_all_cpu_backtrace;
 atomic_t oops_count, warn_count;

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { boot, type Crash, type CrashlabError, faults, type Machine } from "../../bindings/index.ts";
+import { boot, type Crash, type CrashlabError, faults, type Machine, Notify } from "../../bindings/index.ts";
 import type { CrashKernelOptions } from "../../bindings/vmcore/index.ts";
 import { VMLINUX } from "../machine/crashed.ts";
 
@@ -185,6 +185,29 @@ describe("what goes wrong has an end", () => {
     });
     expect((await running.exec("echo alive")).stdout).toBe("alive\n");
   });
+});
+
+test.each([
+  ["before the notifiers, which are not called", "", []],
+  ["after them, with crash_kexec_post_notifiers", " crash_kexec_post_notifiers", ["Fatal exception"]],
+] as const)("an oops goes to the crash kernel %s", async (_when, option, called) => {
+  const child = await boot({ cmdline: `crashkernel=32M panic_on_oops=1${option}` });
+  const messages: string[] = [];
+  await child.panicNotifiers.register({
+    name: "seen",
+    call: (_event, message) => {
+      messages.push(message);
+      return Notify.DONE;
+    },
+  });
+  await child.inject(faults.nullDereference());
+  const vmcore = await child.kdump.capture({ via: "crash-kernel" });
+  expect(messages).toEqual(called);
+  const path = join(folder, `notified${called.length}`);
+  await vmcore.save(path);
+  const log = inCrash(path, "log");
+  expect(log.includes("Kernel panic - not syncing: Fatal exception")).toBe(called.length > 0);
+  expect(inCrash(path, "bt")).toContain("[exception RIP: my_driver_read+");
 });
 
 describe("crashkernel=", () => {

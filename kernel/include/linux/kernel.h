@@ -103,7 +103,7 @@ void panic(const char *fmt, ...) __noreturn __printf(1, 2);
 void nmi_panic(struct pt_regs *regs, const char *msg);
 void bust_spinlocks(int yes);
 void printk_bust_locks(void);
-extern int panic_timeout, panic_on_oops, panic_on_warn;
+extern int panic_timeout, panic_on_oops, panic_on_warn, crash_kexec_post_notifiers;
 extern atomic_t panic_cpu, oops_count, warn_count;
 extern int oops_limit, warn_limit;
 extern int oops_in_progress;
