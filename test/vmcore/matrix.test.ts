@@ -223,7 +223,7 @@ describe.each(CELLS)("$name", ({ row, way, cpus }) => {
     expect(text).toMatch(row.comm === "swapper" && cpus > 1 ? /<(panic|__crash_kexec|default_idle)\+/ : rip);
   });
 
-  test("gdb: registers of each CPU as the notes have them, functions and lines at RIP", () => {
+  test("gdb: registers of each CPU as the notes have them, functions and lines at RIP", async () => {
     // Idle CPUs are all process 1 to gdb, which then has the registers of one of them.
     const busy = context.program.vmcore.cpus.filter(({ pid }) => pid > 1);
     expect(busy.length).toBeGreaterThan(row.comm.startsWith("swapper") ? -1 : 0);
@@ -235,14 +235,24 @@ describe.each(CELLS)("$name", ({ row, way, cpus }) => {
         expect(new RegExp(`^${name} +0x(\\w+) `, "m").exec(values)?.[1], name).toBe(
           registers[name].toString(16),
         );
-      // Kernel stacks are in vmalloc memory, which gdb has no page tables for: it shows the functions at RIP.
+      // Kernel stacks are in vmalloc memory, which gdb has no page tables for: it shows the functions at RIP. An NMI's
+      // stack is in the image, and gdb goes along it as far as analyze, which does not count what is inlined.
       const expected = TABLE.frames(registers.rip).map(
         (frame) => `${frame.function} ${frame.file.replace(/^\/kernel\//, "")}:${frame.line}`,
       );
       const shown = [...frames.matchAll(/^#\d+ +(?:0x\w+ in )?(\S+) \((.*)\) at (\S+)$/gm)];
-      expect(shown.map(([, name, , place]) => `${name} ${place}`)).toEqual(expected);
+      const places = shown.map(([, name, , place]) => `${name} ${place}`);
+      expect(places.slice(0, expected.length)).toEqual(expected);
+      const trace = [...(await ours(`bt ${pid}`)).matchAll(/^ *#\d+ \[\w+\] (\w+)/gm)].map(
+        ([, name]) => name,
+      );
+      const further = shown.slice(expected.length).map(([, name]) => name);
+      const called = further.filter((name) => trace.includes(name));
+      const callers = trace.indexOf(expected.at(-1)?.split(" ")[0]) + 1;
+      expect(called).toEqual(trace.slice(callers, callers + called.length));
+      expect(called.length > 0).toBe(further.length > 0);
       for (const [, , words = ""] of shown)
-        expect(words).toMatch(/^(?:\w+=(?:<optimized out>|0x\w+|-?\d+).*)?$/);
+        expect(words).toMatch(/^(?:\w+=(?:\w+@entry=)?(?:<optimized out>|0x\w+|-?\d+).*)?$/);
       if (expected.length === 0) expect(frames).toMatch(/^#0 +0x\w+ in \?\? \(\)$/m);
     }
   });

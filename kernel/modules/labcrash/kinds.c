@@ -277,17 +277,17 @@ static noinline void lab_mce(void) { __asm__ volatile("int $18"); }
  * Faults that somebody in the die chain takes for his own, as kprobes and debuggers do. After NOTIFY_STOP an int3 goes
  * unreported, and an oops, reported in full, kills nobody: who stopped it has seen to it that there is a way on.
  */
-extern const char lab_behind_int3[], lab_behind_oops[];
+static unsigned long lab_way_on;
 
 static int lab_take_fault(struct notifier_block *nb, unsigned long val, void *data)
 {
 	struct die_args *args = data;
 
-	if (val == DIE_INT3 && args->regs->ip == (unsigned long)lab_behind_int3)
+	if (val == DIE_INT3 && args->regs->ip == lab_way_on)
 		return NOTIFY_STOP;
 	if (val != DIE_OOPS)
 		return NOTIFY_DONE;
-	args->regs->ip = (unsigned long)lab_behind_oops;
+	args->regs->ip = lab_way_on;
 	return NOTIFY_STOP;
 }
 static struct notifier_block lab_die_nb = { .notifier_call = lab_take_fault };
@@ -295,14 +295,14 @@ static struct notifier_block lab_die_nb = { .notifier_call = lab_take_fault };
 static noinline void lab_int3_stop(void)
 {
 	register_die_notifier(&lab_die_nb);
-	__asm__ volatile("int3\nlab_behind_int3:");
+	__asm__ volatile("lea 1f(%%rip), %%rax; mov %%rax, %0; int3; 1:" : "=m"(lab_way_on) : : "rax", "memory");
 	unregister_die_notifier(&lab_die_nb);
 }
 
 static noinline void lab_oops_stop(void)
 {
 	register_die_notifier(&lab_die_nb);
-	__asm__ volatile("movl $1, 8\nlab_behind_oops:" : : : "memory");
+	__asm__ volatile("lea 1f(%%rip), %%rax; mov %%rax, %0; movl $1, 8; 1:" : "=m"(lab_way_on) : : "rax", "memory");
 	unregister_die_notifier(&lab_die_nb);
 }
 
