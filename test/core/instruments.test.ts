@@ -51,6 +51,22 @@ describe("breakpoints", () => {
     expect(core.registers().rax).toBe(3n);
   });
 
+  test("stop at one that the instruction with another leads to, on a page not decoded before", async () => {
+    const NEXT = CODE + 0x2000;
+    const core = await ring0([0xe9, ...u32(NEXT - CODE - 5)]); // jmp
+    core.writePhysical(BigInt(NEXT), Uint8Array.from([...INC, ...INC, 0xe9, ...u32(CODE - NEXT - 9)]));
+    using _first = core.instruments.breakpoint(BigInt(CODE));
+    using _second = core.instruments.breakpoint(BigInt(NEXT));
+    using _third = core.instruments.breakpoint(BigInt(NEXT + 2));
+    const met = Array.from({ length: 7 }, () => {
+      core.run(1000);
+      return core.registers().rip;
+    });
+    const round = [CODE, NEXT, NEXT + 2].map(BigInt);
+    expect(met).toEqual([...round, ...round, BigInt(CODE)]);
+    expect(core.registers().rax).toBe(4n);
+  });
+
   test("are gone when disposed of", async () => {
     const core = await ring0(LOOP);
     core.instruments.breakpoint(BigInt(CODE + 2))[Symbol.dispose]();
