@@ -122,17 +122,8 @@ trampoline_gdt_pointer:
 	.long	LOW(trampoline_gdt)
 trampoline_end:
 
-/* The end of every stack, as in Linux: the boot processor's first C function is called from here too. */
-	.text
-	.globl secondary_startup_64_no_verify
-	.type secondary_startup_64_no_verify, @function
-secondary_startup_64_no_verify:
-	.cfi_startproc
-	.cfi_undefined rip
-	movq	$PHYS(init_top_pgt), %rax
-	movq	%rax, %cr3
-	lgdt	gdt_pointer(%rip)
-	movq	initial_stack(%rip), %rsp
+/* On the stack in RSP: segments of the kernel, and \gs as where this processor's per-cpu data lies. */
+	.macro ENTER_KERNEL gs
 	leaq	1f(%rip), %rax
 	pushq	$__KERNEL_CS
 	pushq	%rax
@@ -144,7 +135,7 @@ secondary_startup_64_no_verify:
 	movl	%eax, %gs
 	movl	$__KERNEL_DS, %eax
 	movl	%eax, %ss
-	movq	initial_gs(%rip), %rax
+	movq	\gs, %rax
 	movq	%rax, %rdx
 	shrq	$32, %rdx
 	movl	$0xc0000101, %ecx
@@ -152,6 +143,20 @@ secondary_startup_64_no_verify:
 	pushq	$0
 	popfq
 	xorl	%ebp, %ebp
+	.endm
+
+/* The end of every stack, as in Linux: the boot processor's first C function is called from here too. */
+	.text
+	.globl secondary_startup_64_no_verify
+	.type secondary_startup_64_no_verify, @function
+secondary_startup_64_no_verify:
+	.cfi_startproc
+	.cfi_undefined rip
+	movq	$PHYS(init_top_pgt), %rax
+	movq	%rax, %cr3
+	lgdt	gdt_pointer(%rip)
+	movq	initial_stack(%rip), %rsp
+	ENTER_KERNEL initial_gs(%rip)
 	call	start_secondary
 	ud2
 .Lboot_processor:
@@ -165,26 +170,8 @@ secondary_startup_64_no_verify:
 	movl	$0x80050033, %eax	/* PG AM WP NE ET MP PE, as Linux sets them */
 	movq	%rax, %cr0
 	lgdt	gdt_pointer(%rip)
-	leaq	1f(%rip), %rax
 	movq	$init_stack + THREAD_SIZE - PT_REGS_GAP, %rsp
-	pushq	$__KERNEL_CS
-	pushq	%rax
-	lretq
-1:	xorl	%eax, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
-	movl	%eax, %fs
-	movl	%eax, %gs
-	movl	$__KERNEL_DS, %eax
-	movl	%eax, %ss
-	movq	$__per_cpu_boot, %rax	/* per-cpu data lives at its load address for the boot processor */
-	movq	%rax, %rdx
-	shrq	$32, %rdx
-	movl	$0xc0000101, %ecx
-	wrmsr
-	pushq	$0
-	popfq
-	xorl	%ebp, %ebp
+	ENTER_KERNEL $__per_cpu_boot	/* per-cpu data lives at its load address for the boot processor */
 	movq	%r14, %rdi
 	movq	%r15, %rsi
 	call	x86_64_start_kernel
