@@ -42,14 +42,17 @@ const number = (value: number | undefined, digits: number): string =>
 export const PARTS: readonly Part[] = [
   {
     name: "crashes",
-    what: "crashes a second on one core; CPU time of a boot",
+    what: "crashes a second on one core, the headline; CPU time of a boot",
     async measure({ quick }) {
       const result = await runCrashes(quick);
       return {
         result,
         lines: [
-          `crashes a second on one core: ${number(result.perSecond, 0)} (median ${number(result.medianPerSecond, 0)}; ` +
-            `a fork for each: ${number(result.forksPerSecond, 0)})`,
+          `crashes a second on one core (fork, inject, report): ${number(result.perSecond, 0)} ` +
+            `(median ${number(result.medianPerSecond, 0)})`,
+          `  back to a snapshot in place instead of a fork: ${number(result.inPlacePerSecond, 0)} ` +
+            `(median ${number(result.medianInPlacePerSecond, 0)}); CPU ms of a fork ${number(result.forkMs, 2)}, ` +
+            `of going back ${number(result.restoreMs, 2)}`,
           `boot to the prompt: CPU ${number(result.bootMs, 0)} ms (the first ${number(result.firstBootMs, 0)} ms)`,
         ],
       };

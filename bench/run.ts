@@ -76,7 +76,7 @@ console.log(
   `${machine.cpu}, ${machine.cpuCount} CPUs, load ${machine.load.toFixed(1)}, Node ${machine.node}`,
 );
 buildGuest();
-const report: Record<string, unknown> = { schema: 1, machine, quick: options.quick };
+const report: Record<string, unknown> = { schema: 2, machine, quick: options.quick };
 for (const part of chosen) {
   const measured = await part.measure(options);
   if (measured === undefined) {

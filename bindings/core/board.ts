@@ -20,6 +20,8 @@ const idle = new WeakMap<Uint8Array, Board[]>();
 export class Board {
   readonly instance: CoreInstance;
   readonly memory: GuestMemory;
+  /** Breakpoints are part of decoded code: those in what is decoded here, whoever set them. */
+  breakpoints: readonly bigint[] = [];
   readonly #wasm: Uint8Array<ArrayBuffer>;
   readonly #ramBytes: number;
   readonly #cpus: number;
@@ -38,7 +40,7 @@ export class Board {
   static async take(wasm: Uint8Array<ArrayBuffer>, shape: Shape, line?: symbol): Promise<Board> {
     const boards = idle.get(wasm) ?? [];
     const fits = boards.filter((board) => board.#ramBytes === shape.ramBytes && board.#cpus === shape.cpus);
-    const board = fits.find(({ memory }) => memory.line === line) ?? fits[0];
+    const board = fits.findLast(({ memory }) => memory.line === line) ?? fits.at(-1);
     if (board !== undefined) {
       boards.splice(boards.indexOf(board), 1);
       return board;
@@ -65,10 +67,8 @@ export class Board {
 
   /** The machine it served is no more. */
   release(): void {
-    const { view, exports, host, memory } = this.instance;
+    const { host, memory } = this.instance;
     host.instruction = host.branch = (): number => 0;
-    // Breakpoints are part of decoded code.
-    if (view.getUint32(at.BREAK_COUNT, true) !== 0) exports.tracesReset();
     // Snapshots and forks may refer to what lies here.
     if (this.memory.isShared) return;
     const boards = idle.get(this.#wasm) ?? [];

@@ -54,7 +54,7 @@ export class Core {
     this.#cpus = new Cpus(() => this.#instance, options.cpus);
     this.#log = new InputLog(options.recordInputs);
     this.instruments = new Instruments(
-      () => this.#instance.view,
+      () => this.#board,
       (what) => this.#applyInstruments(what),
     );
     board.instance.host.instruction = (cpu) => this.instruments.instruction(cpu);
@@ -534,7 +534,7 @@ export class Core {
    * than a new one (docs/how-it-works.md has figures).
    */
   async fork(): Promise<Core> {
-    const { line } = this.#memory.share();
+    const line = this.#memory.line ?? this.#memory.share().line;
     const board = await Board.take(this.#wasm, this.#options, line);
     copyState(this.#board, board, this);
     const child = new Core(board, this.#options, this.#wasm);

@@ -3,6 +3,7 @@
  * branch. None costs anything while it is not set. They survive restore() and are not part of snapshots.
  */
 import { CrashlabError } from "../error.ts";
+import type { Board } from "./board.ts";
 import * as at from "./layout.ts";
 
 /** Memory to be watched, by linear address. */
@@ -23,26 +24,29 @@ const ACCESS = { write: 1, read: 2, any: 3 } as const;
 
 /** `core.instruments`: each call sets something that watches, until what it returns is disposed of. */
 export class Instruments {
-  readonly #view: () => DataView;
+  readonly #board: () => Board;
   readonly #changed: (what: "data" | "hooks") => void;
   readonly #breakpoints = new Map<symbol, bigint>();
   readonly #watchpoints = new Map<symbol, Watchpoint>();
   readonly #instruction = new Map<symbol, InstructionHook>();
   readonly #branch = new Map<symbol, BranchHook>();
-  /** The breakpoints that are in the core's memory, and so in the code that it has decoded. */
-  #decoded: readonly bigint[] = [];
-  /** Whether one was set or removed since. */
-  #isStale = false;
+  /** Whether a breakpoint was set or removed since the last run, or one may be that a former machine has left. */
+  #isStale = true;
 
-  constructor(view: () => DataView, changed: (what: "data" | "hooks") => void) {
-    this.#view = view;
+  /** Of the machine on this board, which throws when there is none any more. */
+  constructor(board: () => Board, changed: (what: "data" | "hooks") => void) {
+    this.#board = board;
     this.#changed = changed;
+  }
+
+  get #view(): DataView {
+    return this.#board().instance.view;
   }
 
   /** Ends runs before the instruction at this linear address, with exit `breakpoint`. At most 64. */
   breakpoint(address: bigint): Disposable {
     if (this.#breakpoints.size >= at.BREAK_LIMIT) throw tooMany("breakpoints", at.BREAK_LIMIT);
-    this.#view(); // throws for a machine that was disposed of
+    this.#board(); // throws for a machine that was disposed of
     const key = Symbol();
     this.#breakpoints.set(key, BigInt.asUintN(64, address));
     this.#isStale = true;
@@ -83,7 +87,7 @@ export class Instruments {
 
   /** The core calls: an instruction is about to execute. */
   instruction(cpu: number): number {
-    const rip = this.#view().getBigUint64(at.RIP, true);
+    const rip = this.#view.getBigUint64(at.RIP, true);
     let stop = 0;
     for (const hook of this.#instruction.values()) if (hook(cpu, rip) === "stop") stop = 1;
     return stop;
@@ -92,7 +96,7 @@ export class Instruments {
   /** The core calls: control has gone from here to RIP. */
   branch(cpu: number, low: number, high: number): number {
     const from = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-    const to = this.#view().getBigUint64(at.RIP, true);
+    const to = this.#view.getBigUint64(at.RIP, true);
     let stop = 0;
     for (const hook of this.#branch.values()) if (hook(cpu, from, to) === "stop") stop = 1;
     return stop;
@@ -106,39 +110,43 @@ export class Instruments {
     if (!this.#isStale) return false;
     this.#isStale = false;
     const wanted = [...new Set(this.#breakpoints.values())].sort((a, b) => (a < b ? -1 : 1));
-    const isSame =
-      wanted.length === this.#decoded.length && wanted.every((each, n) => each === this.#decoded[n]);
-    this.#decoded = wanted;
+    const board = this.#board();
+    const decoded = board.breakpoints;
+    const isSame = wanted.length === decoded.length && wanted.every((each, n) => each === decoded[n]);
+    board.breakpoints = wanted;
     this.apply();
     return !isSame;
   }
 
   /** The address of the breakpoint before which this CPU stands and which it is about to pass. */
   passing(cpu: number): bigint | undefined {
-    const view = this.#view();
+    const view = this.#view;
     const rip = view.getBigUint64(at.RIP, true);
     const passes =
       view.getUint32(at.SKIPPING, true) === cpu + 1 && view.getBigUint64(at.SKIP_AT, true) === rip;
-    return passes && this.#decoded.includes(rip) ? rip : undefined;
+    return passes && this.#board().breakpoints.includes(rip) ? rip : undefined;
   }
 
   /** Does something without breakpoints, with which the instruction at RIP has just been left. */
   withoutBreakpoints<T>(act: () => T): T {
-    const view = this.#view();
+    const view = this.#view;
     view.setUint32(at.SKIPPING, 0, true);
     view.setUint32(at.BREAK_COUNT, 0, true);
     try {
       return act();
     } finally {
-      view.setUint32(at.BREAK_COUNT, this.#decoded.length, true);
+      view.setUint32(at.BREAK_COUNT, this.#board().breakpoints.length, true);
     }
   }
 
   /** Writes everything into the core's memory. */
   apply(): void {
-    const view = this.#view();
+    const {
+      breakpoints,
+      instance: { view },
+    } = this.#board();
     let place = at.BREAK_LIST;
-    for (const address of this.#decoded) {
+    for (const address of breakpoints) {
       view.setBigUint64(place, address, true);
       place += 8;
     }
@@ -149,7 +157,7 @@ export class Instruments {
       view.setUint32(place + 16, ACCESS[access], true);
       place += 24;
     }
-    view.setUint32(at.BREAK_COUNT, this.#decoded.length, true);
+    view.setUint32(at.BREAK_COUNT, breakpoints.length, true);
     view.setUint32(at.WATCH_COUNT, this.#watchpoints.size, true);
     view.setUint32(at.SKIPPING, 0, true);
     view.setUint32(at.HOOK_STOPPED, 0, true);

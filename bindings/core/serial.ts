@@ -3,6 +3,7 @@ import * as at from "./layout.ts";
 import type { CoreInstance } from "./wasm.ts";
 
 const UART_BLOCK = 0x80;
+const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** What a serial port has sent since the last call. */
 export function takeSerial(instance: CoreInstance, port: 0 | 1): Uint8Array<ArrayBuffer> {
@@ -26,6 +27,7 @@ function takeRing(
   const head = view.getUint32(headAt, true);
   const tail = view.getUint32(tailAt, true);
   const length = Math.min((head - tail) >>> 0, size);
+  if (length === 0) return NOTHING;
   const output = new Uint8Array(length);
   const first = tail % size;
   const untilEnd = Math.min(length, size - first);

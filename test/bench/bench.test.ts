@@ -34,7 +34,7 @@ describe("npm run bench", () => {
     expect(stdout).toContain("pio");
     const result = JSON.parse(readFileSync(file, "utf8"));
     expect(result).toMatchObject({
-      schema: 1,
+      schema: 2,
       quick: true,
       machine: { node: process.version, cpu: expect.any(String), load: expect.any(Number) },
       programs: { peers: {}, programs: [{ program: "pio", checksum: "00000000" }] },
@@ -58,7 +58,7 @@ describe("npm run bench", () => {
       ]),
     );
     expect(result).toEqual({
-      schema: 1,
+      schema: 2,
       quick: true,
       machine: {
         date: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
@@ -74,8 +74,10 @@ describe("npm run bench", () => {
         fault: "null-dereference",
         perSecond: positive,
         medianPerSecond: positive,
+        inPlacePerSecond: positive,
+        medianInPlacePerSecond: positive,
+        forkMs: positive,
         restoreMs: positive,
-        forksPerSecond: positive,
         firstBootMs: positive,
         bootMs: positive,
       },
