@@ -1,13 +1,24 @@
 /** Where QEMU 7.2 is known to differ from processors in 32-bit protected mode; see system/known.ts. */
-import { descriptorOf, differOnlyIn, type Known, limitOf, raises } from "../system/known.ts";
+import type { Case } from "../system/case.ts";
+import {
+  descriptorOf,
+  differOnlyIn,
+  type Known,
+  limitOf,
+  raises,
+  targetOf,
+  typeOf,
+} from "../system/known.ts";
 import { KNOWN_PAGING } from "../system/known_paging.ts";
 import {
   ABSENT_BEHIND_GATE,
+  ABSENT_STACK,
   BEYOND_LIMIT,
   CALLER_LEVEL_STAYS,
   ENTERED_IS_ACCESSED,
   EXT_IS_SET,
 } from "../system/known_transfers.ts";
+import { field } from "../system/monitor.ts";
 import { stub32 } from "./image.ts";
 
 const RF = 0x10000n;
@@ -15,6 +26,7 @@ const RF = 0x10000n;
 export const KNOWN_LEGACY: readonly Known[] = [
   ...KNOWN_PAGING,
   ABSENT_BEHIND_GATE,
+  ABSENT_STACK,
   BEYOND_LIMIT,
   CALLER_LEVEL_STAYS,
   ENTERED_IS_ACCESSED,
@@ -45,3 +57,12 @@ export const KNOWN_LEGACY: readonly Known[] = [
       word === "edx" && each.name.includes("0f02d0") && differOnlyIn(0xf0000n, word, qemu, core),
   },
 ];
+
+/** MOV to SS of ring 0 after which no push fits: what comes next ends the processor; QEMU looks at no limit of data. */
+export function isEndOfCore(each: Case): boolean {
+  if (!/^32-bit segment 8ed0 ring 0 /.test(each.name)) return false;
+  const segment = descriptorOf(each, targetOf(each));
+  const [limit, rsp] = [limitOf(segment), each.state.get(field.rsp) ?? 0n];
+  const growsDown = (typeOf(segment) & 0x14) === 0x14;
+  return growsDown ? rsp - 4n <= limit : rsp - 1n > limit;
+}

@@ -1,4 +1,5 @@
 /** Where QEMU differs in gates, far transfers and returns. SDM 3A chapters 5 and 6, SDM 2A. */
+import type { Case } from "./case.ts";
 import {
   DESCRIPTOR_ACCESSED,
   DESCRIPTOR_D,
@@ -25,8 +26,9 @@ export const BEYOND_LIMIT: Known = {
   reason:
     "an offset beyond the limit of a code segment that is not 64-bit is #GP(0) (SDM 2A CALL, IRET, RET)",
   covers: (word, qemu, core, each) => {
-    const target = descriptorOf(each, targetOf(each));
-    if (!/^(32-bit )?(iret|far)/.test(each.name) || frameWord(each, 0) <= limitOf(target)) return false;
+    const { selector, offset } = destinationOf(each);
+    const target = descriptorOf(each, selector);
+    if (!/^(32-bit )?(iret|far)/.test(each.name) || offset <= limitOf(target)) return false;
     const isWide = (target & DESCRIPTOR_L) !== 0n;
     // QEMU's far CALL has the selector for an error code, asks 64-bit segments too, and nothing with REX.W.
     const isRefusedThere = isVectorWithSelector(qemu, each);
@@ -63,6 +65,16 @@ export const ABSENT_BEHIND_GATE: Known = {
     (targetOf(each) & ~3) === at.selectors.gate &&
     qemu[word] === 13n &&
     core[word] === 11n &&
+    qemu["error"] === core["error"],
+};
+
+export const ABSENT_STACK: Known = {
+  reason: "a stack segment that is not present is #SS (SDM 2A IRET, RET); QEMU says #NP",
+  covers: (word, qemu, core, each) =>
+    word === "vector" &&
+    /^(32-bit far |far )?(iret|ret)/.test(each.name) &&
+    qemu[word] === 11n &&
+    core[word] === 12n &&
     qemu["error"] === core["error"],
 };
 
@@ -146,15 +158,7 @@ export const KNOWN_TRANSFERS: readonly Known[] = [
       core["rip"] !== qemu["rip"] &&
       (qemu["ss"] ?? 0n) <= 3n,
   },
-  {
-    reason: "a stack segment that is not present is #SS (SDM 2A IRET, RET); QEMU says #NP",
-    covers: (word, qemu, core, each) =>
-      word === "vector" &&
-      /^(iret|far ret)/.test(each.name) &&
-      qemu[word] === 11n &&
-      core[word] === 12n &&
-      qemu["error"] === core["error"],
-  },
+  ABSENT_STACK,
   {
     reason: "code with both L and D is refused in IA-32e mode (SDM 3A 5.2.1, SDM 2A JMP); QEMU takes it",
     covers: (_word, _qemu, core, each) => {
@@ -198,6 +202,18 @@ export const KNOWN_TRANSFERS: readonly Known[] = [
       isVector(core["vector"] ?? 0n, qemu, core),
   },
 ];
+
+/** Where a transfer leads to; behind a call gate of 32-bit code, what that says. */
+function destinationOf(each: Case): { readonly selector: number; readonly offset: bigint } {
+  const selector = targetOf(each);
+  if (!each.name.startsWith("32-bit ") || (selector & ~3) !== at.selectors.gate)
+    return { selector, offset: frameWord(each, 0) };
+  const gate = descriptorOf(each, selector);
+  return {
+    selector: Number((gate >> 16n) & 0xffffn),
+    offset: (gate & 0xffffn) | ((gate >> 32n) & 0xffff0000n),
+  };
+}
 
 /** #GP with the target's selector. */
 function isVectorWithSelector(
