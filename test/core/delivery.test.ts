@@ -14,6 +14,7 @@ const NMI = 2;
 const UD = 6;
 const NM = 7;
 const DF = 8;
+const TS = 10;
 const NP = 11;
 const SS = 12;
 const GP = 13;
@@ -132,6 +133,61 @@ describe("a fault while an exception is delivered", () => {
       expect(core.run(100).kind).toBe("triple-fault");
     },
   );
+
+  /** Ring 3 runs `user`; handlers of `inner` are in ring 1, for which the task-state segment is too short. */
+  const inRing3 = async (
+    user: readonly number[],
+    inner: readonly number[],
+    absent: readonly number[],
+  ): Promise<Core> => {
+    const at = 0x200000;
+    const frame = [at, 0x2b, 2, at + 0x1000, 0x33]; // IRETQ's: RIP, CS, RFLAGS, RSP, SS
+    const push = frame.toReversed().flatMap((value) => [0x68, ...u32(value)]);
+    const descriptors: readonly (readonly [number, bigint])[] = [
+      [0x6028, 0x00affb000000ffffn],
+      [0x6030, 0x00cff3000000ffffn],
+      [0x6038, 0x00afbb000000ffffn],
+      [0x1000, 0x2007n],
+      [0x2000, BigInt(DIRECTORY) | 7n],
+      [DIRECTORY + 8, BigInt(at) | 0x87n],
+      [TSS + 4, BigInt(STACK)],
+    ];
+    const core = await run([...push, 0x48, 0xcf], absent, [
+      { address: at, bytes: Uint8Array.from(user) },
+      ...descriptors.map(([address, value]) => ({
+        address,
+        bytes: new Uint8Array(new BigUint64Array([value]).buffer),
+      })),
+      ...inner.map((vector) => ({ address: IDT + vector * 16 + 2, bytes: Uint8Array.of(0x39, 0) })),
+    ]);
+    core.setSegment("tr", { selector: 0x40, base: BigInt(TSS), limit: 0xb, attributes: 0x8b });
+    return core;
+  };
+  const INT_81 = [0xcd, 0x81];
+  test("#TS for the stack of an INT n is delivered as it is, with the task's selector", async () => {
+    const gate = { address: IDT + 0x81 * 16 + 5, bytes: Uint8Array.of(0xee) };
+    const core = await inRing3(INT_81, [0x81], []);
+    core.writePhysical(BigInt(gate.address), gate.bytes);
+    expect(core.run(100).kind).toBe("halted");
+    expect(core.exceptions()).toMatchObject([{ vector: TS, error: 0x40, rip: 0x200000n, cpl: 3 }]);
+    expect(delivered(core)).toBe(TS);
+
+    const double = await inRing3(INT_81, [0x81], [TS]);
+    double.writePhysical(BigInt(gate.address), gate.bytes);
+    expect(double.run(100).kind).toBe("halted");
+    expect(double.exceptions().map(({ vector }) => vector)).toEqual([TS, NP]);
+    expect(delivered(double)).toBe(DF);
+  });
+  test.each([
+    ["#DE, then #TS for its stack: double fault", DE, DF],
+    ["#UD, then #TS for its stack: the second one", UD, TS],
+  ])("%s", async (_name, first, last) => {
+    const core = await inRing3(CAUSES[first] ?? [], [first], []);
+    expect(core.run(100).kind).toBe("halted");
+    expect(core.exceptions().map(({ vector }) => vector)).toEqual([first, TS]);
+    expect(delivered(core)).toBe(last);
+    expect(read64(core, core.registers().rsp)).toBe(last === DF ? 0n : 0x41n); // EXT
+  });
 
   test("INT n is no exception: what fails is delivered as it is", async () => {
     const core = await run([0xcd, 0x81], [0x81]);
