@@ -112,7 +112,8 @@ export const PARTS: readonly Part[] = [
             ].join(" "),
           ),
           ...result.sizes.map(
-            ({ level, elf, zlib }) => `-d ${String(level).padEnd(3)} ELF ${elf}, zlib ${zlib} bytes`,
+            ({ level, elf, plain, zlib }) =>
+              `-d ${String(level).padEnd(3)} ELF ${elf}, kdump ${plain}, packed by zlib ${zlib} bytes`,
           ),
         ],
       };

@@ -46,7 +46,7 @@ export interface VmcoreSource {
 
 /** How far a dump has been written, in bytes. */
 export interface VmcoreProgress {
-  /** Bytes of the file so far, and in all. */
+  /** Bytes of the file so far, and in all; of a kdump-compressed one, bytes of memory read, which is read twice. */
   readonly done: number;
   readonly total: number;
 }

@@ -3,7 +3,7 @@
  * of packed pages must be known before the pages are written: they are kept as far as there is room for them, the
  * rest is packed twice. Pages of zeros are in the file once.
  */
-import { zlibSync } from "fflate";
+import { deflatePage } from "#deflate";
 import { COMPRESSION_FLAGS } from "./compression.ts";
 import type { VmcoreOptions, VmcoreSource } from "./elf_writer.ts";
 import { checkAborted } from "./elf_writer.ts";
@@ -14,8 +14,8 @@ import { viewOf } from "./range_reader.ts";
 const PAGE = 4096;
 const DESCRIPTOR = 24;
 const SUB_HEADER = 104;
-const CHUNK = 1 << 20;
-const ZLIB_LEVEL = 1;
+/** Pages that are read at once: 1 MiB. */
+const RUN = 256;
 /** Bytes of packed pages that are kept between the two passes. */
 const KEPT_PACKED = 64 << 20;
 
@@ -37,8 +37,13 @@ interface Plan {
   readonly subBlocks: number;
   readonly bitmapBlocks: number;
   readonly kept: number;
-  /** Pages packed in the first pass, for the second. */
-  readonly packed: Map<number, PackedPage>;
+  /** 1 for a page of zeros after the first: its bytes are in the file already. */
+  readonly repeated: Uint8Array;
+  /** Pages packed in the first pass, for the second, and the first frame behind them. */
+  readonly packed: Uint8Array<ArrayBuffer>[];
+  packedTo: number;
+  /** Pages that were read so far, in both passes. */
+  read: number;
 }
 
 export async function* writeKdump(
@@ -46,21 +51,10 @@ export async function* writeKdump(
   options: KdumpWriteOptions,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const plan = makePlan(source, options);
-  const descriptors = (1 + plan.subBlocks + plan.bitmapBlocks) * PAGE;
-  const data = descriptors + plan.kept * DESCRIPTOR;
-  // Twice over the pages: once for their sizes, once for their bytes.
-  const total = data + plan.kept * PAGE;
-  let done = 0;
-  const count = (bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
-    done += bytes.length;
-    options.onProgress?.({ done: Math.min(done, total), total });
-    return bytes;
-  };
-  yield count(headers(source, options, plan));
-  yield* inChunks(bitmaps(plan), count);
-  yield* inChunks(describePages(source, options, plan, data), count);
-  yield* inChunks(pageBytes(source, options, plan), count);
-  options.onProgress?.({ done: total, total });
+  yield headers(source, options, plan);
+  yield* bitmaps(plan);
+  yield* describePages(source, options, plan);
+  yield* pageBytes(source, options, plan);
 }
 
 function makePlan(source: VmcoreSource, options: KdumpWriteOptions): Plan {
@@ -70,18 +64,13 @@ function makePlan(source: VmcoreSource, options: KdumpWriteOptions): Plan {
   const inRam = (frame: number): boolean =>
     ranges.some(([low = 0, high = 0]) => frame >= low && frame < high);
   const isKept = (frame: number): boolean => inRam(frame) && options.excluded[frame] !== 1;
-  const size = source.notes.reduce((sum, note) => sum + note.length, 0);
-  const notes = new Uint8Array(size);
-  let at = 0;
-  for (const note of source.notes) {
-    notes.set(note, at);
-    at += note.length;
-  }
+  const notes = join(source.notes);
   let kept = 0;
   for (let frame = 0; frame < frames; frame++) if (isKept(frame)) kept++;
   return {
-    ...{ frames, inRam, isKept, notes, kept, packed: new Map() },
-    subBlocks: Math.ceil((SUB_HEADER + size) / PAGE),
+    ...{ frames, inRam, isKept, notes, kept },
+    ...{ repeated: new Uint8Array(frames), packed: [], packedTo: 0, read: 0 },
+    subBlocks: Math.ceil((SUB_HEADER + notes.length) / PAGE),
     bitmapBlocks: 2 * Math.ceil(frames / 8 / PAGE),
   };
 }
@@ -114,7 +103,7 @@ function headers(source: VmcoreSource, options: KdumpWriteOptions, plan: Plan): 
 }
 
 /** Memory that exists, then pages in the file. */
-function* bitmaps({ frames, bitmapBlocks, inRam, isKept }: Plan): Generator<Uint8Array> {
+function* bitmaps({ frames, bitmapBlocks, inRam, isKept }: Plan): Generator<Uint8Array<ArrayBuffer>> {
   for (const has of [inRam, isKept]) {
     const bitmap = new Uint8Array((bitmapBlocks / 2) * PAGE);
     for (let frame = 0; frame < frames; frame++) {
@@ -124,94 +113,119 @@ function* bitmaps({ frames, bitmapBlocks, inRam, isKept }: Plan): Generator<Uint
   }
 }
 
-interface PackedPage {
-  readonly bytes: Uint8Array;
-  readonly flags: number;
-  readonly zero: boolean;
-  /** A page of zeros after the first: its bytes are in the file already. */
-  readonly again: boolean;
+/** Pages in the file that follow each other in memory, at most a chunk of them. */
+interface Run {
+  readonly first: number;
+  readonly count: number;
 }
 
-function* packedPages(
-  source: VmcoreSource,
-  options: KdumpWriteOptions,
-  plan: Plan,
-  kept: number,
-): Generator<PackedPage> {
-  let zero: PackedPage | undefined;
-  let room = kept;
-  for (let frame = 0; frame < plan.frames; frame++) {
-    if (!plan.isKept(frame)) continue;
-    checkAborted(options.signal);
-    const before = plan.packed.get(frame);
-    if (before !== undefined) {
-      plan.packed.delete(frame);
-      yield before;
-      continue;
-    }
-    const page = source.readPhysical(BigInt(frame * PAGE), PAGE);
-    const empty = isZero(page);
-    if (empty && zero !== undefined) {
-      yield zero;
-      continue;
-    }
-    const packed = options.compression === "zlib" ? zlibSync(page, { level: ZLIB_LEVEL }) : page;
-    const smaller = packed.length < PAGE;
-    const flags = smaller ? COMPRESSION_FLAGS[options.compression] : 0;
-    const result = { bytes: smaller ? packed : page, flags, zero: empty, again: false };
-    if (empty) zero = { ...result, again: true };
-    else if (smaller && room > 0) {
-      room -= packed.length;
-      plan.packed.set(frame, result);
-    }
-    yield result;
+function* runs({ frames, isKept }: Plan, from: number): Generator<Run> {
+  for (let first = from; first < frames; ) {
+    let count = 0;
+    while (count < RUN && first + count < frames && isKept(first + count)) count++;
+    if (count > 0) yield { first, count };
+    first += Math.max(count, 1);
   }
 }
 
+/** Reads runs one after another, telling how far it is: it goes over all pages twice. */
+function* readRuns(
+  source: VmcoreSource,
+  { signal, onProgress }: KdumpWriteOptions,
+  plan: Plan,
+  from: number,
+): Generator<Run & { readonly bytes: Uint8Array<ArrayBuffer> }> {
+  for (const run of runs(plan, from)) {
+    checkAborted(signal);
+    yield { ...run, bytes: source.readPhysical(BigInt(run.first * PAGE), run.count * PAGE) };
+    plan.read += run.count;
+    onProgress?.({ done: plan.read * PAGE, total: 2 * plan.kept * PAGE });
+  }
+}
+
+interface PackedPage {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly flags: number;
+}
+
+function packPage(page: Uint8Array<ArrayBuffer>, compression: KdumpWriteOptions["compression"]): PackedPage {
+  const packed = compression === "none" ? page : deflatePage(page);
+  return packed.length < PAGE
+    ? { bytes: packed, flags: COMPRESSION_FLAGS[compression] }
+    : { bytes: page, flags: 0 };
+}
+
+/** Each page's place, size and packing. What was packed for that is kept in the plan, as far as there is room. */
 function* describePages(
   source: VmcoreSource,
   options: KdumpWriteOptions,
   plan: Plan,
-  data: number,
-): Generator<Uint8Array> {
-  let at = data;
-  let zeroAt = 0;
-  for (const page of packedPages(source, options, plan, KEPT_PACKED)) {
-    const descriptor = new Uint8Array(DESCRIPTOR);
-    const view = viewOf(descriptor);
-    view.setBigUint64(0, BigInt(page.again ? zeroAt : at), true);
-    view.setUint32(8, page.bytes.length, true);
-    view.setUint32(12, page.flags, true);
-    if (!page.again) {
-      if (page.zero) zeroAt = at;
-      at += page.bytes.length;
+): Generator<Uint8Array<ArrayBuffer>> {
+  const { compression } = options;
+  let at = (1 + plan.subBlocks + plan.bitmapBlocks) * PAGE + plan.kept * DESCRIPTOR;
+  let zero: { readonly at: number; readonly page: PackedPage } | undefined;
+  let room = compression === "none" ? 0 : KEPT_PACKED;
+  for (const { first, count, bytes } of readRuns(source, options, plan, 0)) {
+    const descriptors = new Uint8Array(count * DESCRIPTOR);
+    const view = viewOf(descriptors);
+    const packed: Uint8Array<ArrayBuffer>[] = [];
+    for (let index = 0; index < count; index++) {
+      const page = bytes.subarray(index * PAGE, (index + 1) * PAGE);
+      const empty = isZero(page);
+      const known = empty ? zero : undefined;
+      const each = known?.page ?? packPage(page, compression);
+      view.setBigUint64(index * DESCRIPTOR, BigInt(known?.at ?? at), true);
+      view.setUint32(index * DESCRIPTOR + 8, each.bytes.length, true);
+      view.setUint32(index * DESCRIPTOR + 12, each.flags, true);
+      if (known !== undefined) {
+        plan.repeated[first + index] = 1;
+        continue;
+      }
+      if (empty) zero = { at, page: each };
+      packed.push(each.bytes);
+      at += each.bytes.length;
     }
-    yield descriptor;
+    if (room > 0) {
+      const joined = join(packed);
+      room -= joined.length;
+      plan.packed.push(joined);
+      plan.packedTo = first + count;
+    }
+    yield descriptors;
   }
 }
 
-function* pageBytes(source: VmcoreSource, options: KdumpWriteOptions, plan: Plan): Generator<Uint8Array> {
-  for (const page of packedPages(source, options, plan, 0)) if (!page.again) yield page.bytes;
+function* pageBytes(
+  source: VmcoreSource,
+  options: KdumpWriteOptions,
+  plan: Plan,
+): Generator<Uint8Array<ArrayBuffer>> {
+  for (let part = plan.packed.shift(); part !== undefined; part = plan.packed.shift()) {
+    checkAborted(options.signal);
+    if (part.length > 0) yield part;
+  }
+  for (const { first, count, bytes } of readRuns(source, options, plan, plan.packedTo)) {
+    const repeated = plan.repeated.subarray(first, first + count);
+    if (options.compression === "none" && !repeated.includes(1)) {
+      yield bytes;
+      continue;
+    }
+    const pages = Array.from({ length: count }, (_, index) =>
+      bytes.subarray(index * PAGE, (index + 1) * PAGE),
+    );
+    const wanted = pages.filter((_, index) => repeated[index] === 0);
+    const joined = join(wanted.map((page) => packPage(page, options.compression).bytes));
+    if (joined.length > 0) yield joined;
+  }
+  options.onProgress?.({ done: 2 * plan.kept * PAGE, total: 2 * plan.kept * PAGE });
 }
 
-/** Small pieces put together to ones of up to 1 MiB. */
-async function* inChunks(
-  pieces: Iterable<Uint8Array>,
-  count: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  let chunk = new Uint8Array(CHUNK);
-  let filled = 0;
-  for (const piece of pieces) {
-    for (let done = 0; done < piece.length; ) {
-      const part = piece.subarray(done, done + CHUNK - filled);
-      chunk.set(part, filled);
-      filled += part.length;
-      done += part.length;
-      if (filled < CHUNK) continue;
-      yield count(chunk);
-      chunk = new Uint8Array(CHUNK);
-      filled = 0;
-    }
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
   }
-  if (filled > 0) yield count(chunk.slice(0, filled));
+  return joined;
 }

@@ -17,6 +17,8 @@ const FREE = 16;
 const VMEMMAP = 0xffffea0000000000n;
 /** struct page of this many pages are read at a time. */
 const BATCH = 1024;
+/** Pages that are read at once: 1 MiB. */
+const READ_PAGES = 256;
 
 export interface GuestMemory {
   readPhysical(address: bigint, length: number): Uint8Array<ArrayBuffer>;
@@ -37,16 +39,21 @@ export function excludedPages(
   const excluded = new Uint8Array(frames);
   if ((level & ~ZERO) !== 0) filterByType(memory, info, excluded, level);
   if ((level & ZERO) === 0) return excluded;
-  for (let frame = 0; frame < frames; frame++) {
-    if (excluded[frame] === 0 && isZero(memory.readPhysical(BigInt(frame * PAGE), PAGE))) excluded[frame] = 1;
+  for (let first = 0; first < frames; first += READ_PAGES) {
+    const count = Math.min(READ_PAGES, frames - first);
+    if (excluded.subarray(first, first + count).every((each) => each === 1)) continue;
+    const bytes = memory.readPhysical(BigInt(first * PAGE), count * PAGE);
+    for (let index = 0; index < count; index++) {
+      if (isZero(bytes.subarray(index * PAGE, (index + 1) * PAGE))) excluded[first + index] = 1;
+    }
   }
   return excluded;
 }
 
 export function isZero(page: Uint8Array<ArrayBuffer>): boolean {
-  for (const word of new Uint32Array(page.buffer, page.byteOffset, page.length / 4)) {
-    if (word !== 0) return false;
-  }
+  const words = new Int32Array(page.buffer, page.byteOffset, page.length / 4);
+  // By index: iterating over the elements is ten times slower.
+  for (let index = 0; index < words.length; index++) if (words[index] !== 0) return false;
   return true;
 }
 

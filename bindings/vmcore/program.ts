@@ -12,9 +12,11 @@ import { KernelSymbols, type SymbolPlace } from "./kernel_symbols.ts";
 import { type LogRecord, readLog } from "./log.ts";
 import { type AddressSpace, KERNEL_MAP, PhysicalMemory, VirtualMemory } from "./memory.ts";
 import { type LoadedModule, readModules } from "./modules.ts";
-import { type DumpSource, type ReadOptions, rangeReader, watchedReader } from "./range_reader.ts";
+import { type DumpSource, type ReadOptions, rangeReader, viewOf, watchedReader } from "./range_reader.ts";
 import { parsePrstatus, type SavedCpu } from "./registers.ts";
+import type { StackFrame } from "./stack_frame.ts";
 import { readTasks, type Task } from "./tasks.ts";
+import { cpuStackTrace } from "./unwind.ts";
 import { Value } from "./value.ts";
 import { VmcoreInfo } from "./vmcoreinfo.ts";
 import { orcOf, readSymbols, typesOf } from "./vmlinux.ts";
@@ -130,12 +132,9 @@ export class Program {
     if (type !== undefined) return type;
     const why =
       this.types.origin === "none"
-        ? "a vmlinux without debug information or BTF"
-        : `none in its ${this.types.origin}`;
-    throw new CrashlabError(
-      "bad-option",
-      `expected a type "${name}", found ${why}; name one of the kernel's types`,
-    );
+        ? "a vmlinux without debug information or BTF; give one that has either"
+        : `none in its ${this.types.origin}; name one of the kernel's types`;
+    throw new CrashlabError("bad-option", `expected a type "${name}", found ${why}`);
   }
 
   /** A value of a type at an address. */
@@ -188,6 +187,22 @@ export class Program {
     return table === undefined ? 0n : this.memory.u64(table + BigInt(cpu * 8));
   }
 
+  /** A CPU's copy of a variable as a plain number of 8 bytes; undefined when there is none or it is not readable. */
+  async perCpuWord(name: string, cpu: number): Promise<bigint | undefined> {
+    const address = this.symbols.address(name);
+    if (address === undefined) return undefined;
+    const bytes = await this.memory.tryRead(address + (await this.perCpuOffset(cpu)), 8);
+    return bytes === undefined ? undefined : viewOf(bytes).getBigUint64(0, true);
+  }
+
+  /** What the dump's notes have of a CPU. They are in the order of the CPUs: all of them, or those still online. */
+  async savedCpu(cpu: number): Promise<SavedCpu | undefined> {
+    const notes = this.vmcore.cpus;
+    const present = await this.cpus();
+    const order = notes.length === present.length ? present : await this.onlineCpus();
+    return notes[order.indexOf(cpu)];
+  }
+
   /** Numbers of the CPUs that were online. */
   onlineCpus(): Promise<number[]> {
     return this.#cpuMask("__cpu_online_mask");
@@ -221,6 +236,14 @@ export class Program {
   tasks(): Promise<readonly Task[]> {
     this.#tasks ??= readTasks(this);
     return this.#tasks;
+  }
+
+  /**
+   * The calls of what ran on a CPU, the innermost first. Needs no types: without debug information and BTF, in which
+   * there are no tasks, symbols and ORC give this. Functions of modules have no names then.
+   */
+  stackTrace(cpu: number): Promise<StackFrame[]> {
+    return cpuStackTrace(this, cpu);
   }
 
   /** The task that panicked; the one on CPU 0 when none did. */

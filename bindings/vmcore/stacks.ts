@@ -13,6 +13,10 @@ export interface Stack {
 }
 
 const DEFAULT_SIZE = 16384;
+/** Without types: the first stacks of struct cea_exception_stacks, a guard page before each. */
+const EXCEPTIONS = ["DF", "NMI", "DB", "MCE"] as const;
+const GUARD = 4096n;
+const EXCEPTION_SIZE = 8192n;
 /** The ends of member names of struct cea_exception_stacks. */
 const STACK_MEMBER = /^(\w+)_stack$/;
 
@@ -33,12 +37,12 @@ export async function cpuStacks(program: Program, cpu: number): Promise<Stack[]>
     const high = (top + 15n) & ~15n;
     stacks.push({ name: "IRQ", low: high - BigInt(size), high });
   }
+  const base = await program.perCpuWord("cea_exception_stacks", cpu);
+  if (base === undefined) return stacks;
   const area = program.findType("struct cea_exception_stacks");
-  const pointer = program.symbols.address("cea_exception_stacks");
-  if (area === undefined || pointer === undefined) return stacks;
-  const bytes = await program.memory.tryRead(pointer + offset, 8);
-  if (bytes === undefined) return stacks;
-  const base = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  if (area === undefined) {
+    return [...stacks, ...EXCEPTIONS.map((name, index) => defaultStack(name, base, index))];
+  }
   for (const member of asStruct(area)?.members ?? []) {
     const [, name] = STACK_MEMBER.exec(member.name ?? "") ?? [];
     if (name === undefined) continue;
@@ -52,13 +56,19 @@ export async function cpuStacks(program: Program, cpu: number): Promise<Stack[]>
   return stacks.filter(({ low, high }) => high > low);
 }
 
+function defaultStack(name: string, base: bigint, index: number): Stack {
+  const low = base + BigInt(index) * (GUARD + EXCEPTION_SIZE) + GUARD;
+  return { name: `${name} exception`, low, high: low + EXCEPTION_SIZE };
+}
+
 /** hardirq_stack_ptr, in pcpu_hot from 6.2 on. */
 async function irqStackTop(program: Program, offset: bigint): Promise<bigint> {
   const variable = program.symbols.address("hardirq_stack_ptr");
   const hot = program.symbols.address("pcpu_hot");
+  const hotType = program.findType("struct pcpu_hot");
   let address = variable === undefined ? undefined : variable + offset;
-  if (address === undefined && hot !== undefined) {
-    const value = program.value("struct pcpu_hot", hot + offset);
+  if (address === undefined && hot !== undefined && hotType !== undefined) {
+    const value = program.value(hotType, hot + offset);
     address = value.has("hardirq_stack_ptr") ? value.member("hardirq_stack_ptr").address : undefined;
   }
   const bytes = address === undefined ? undefined : await program.memory.tryRead(address, 8);

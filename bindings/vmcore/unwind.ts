@@ -23,6 +23,9 @@ const LAST_STEPS: ReadonlySet<string> = new Set([
 const PASSED_STEPS: ReadonlySet<string> = new Set(["crash_save_cpu", "nmi_shootdown_cpus"]);
 const FRAMES_LIMIT = 512;
 const KERNEL_IMAGE = 0xffffffff80000000n;
+/** Where modules lie (Linux Documentation/arch/x86/x86_64/mm.rst). */
+const MODULES_START = 0xffffffffa0000000n;
+const MODULES_END = 0xffffffffff000000n;
 /** A function among the last steps has no larger frame. */
 const LAST_STEP_FRAME = 1024n;
 /** struct inactive_task_frame without debug information: six registers, then the return address. */
@@ -48,15 +51,29 @@ interface State {
 }
 
 export async function stackTrace(program: Program, task: Task): Promise<StackFrame[]> {
-  const own: Stack = {
-    name: undefined,
-    low: task.stack,
-    high: task.stack + BigInt(threadSize(program)),
-  };
-  const stacks = [own, ...(task.active ? await cpuStacks(program, task.cpu) : [])];
-  const unwinder = new Unwinder(program, stacks);
-  if (!task.active) return unwinder.run(await switchedOut(program, task));
-  const registers = await savedRegisters(program, task.cpu);
+  const own = taskStack(program, task.stack);
+  const running = task.active ? await runningTrace(program, task.cpu, own) : undefined;
+  return running ?? new Unwinder(program, [own]).run(await switchedOut(program, task));
+}
+
+/** What a CPU was doing, where the kernel's types are not known: by symbols, ORC and the dump's registers alone. */
+export async function cpuStackTrace(program: Program, cpu: number): Promise<StackFrame[]> {
+  const registers = await savedRegisters(program, cpu);
+  const size = BigInt(threadSize(program));
+  const top = await program.perCpuWord("cpu_current_top_of_stack", cpu);
+  // Stacks of tasks are aligned to their size.
+  const low = top === undefined ? (registers?.rsp ?? 0n) & -size : top - size;
+  return (await runningTrace(program, cpu, taskStack(program, low))) ?? [];
+}
+
+function taskStack(program: Program, low: bigint): Stack {
+  return { name: undefined, low, high: low + BigInt(threadSize(program)) };
+}
+
+/** The trace of what ran on a CPU with this stack; undefined where neither registers nor the stack tell. */
+async function runningTrace(program: Program, cpu: number, own: Stack): Promise<StackFrame[] | undefined> {
+  const unwinder = new Unwinder(program, [own, ...(await cpuStacks(program, cpu))]);
+  const registers = await savedRegisters(program, cpu);
   const search = await unwinder.searchLastStep(registers);
   if (registers !== undefined && isUserMode(registers) && search === undefined) {
     return [{ kind: "user", address: registers.rip, registers }];
@@ -64,8 +81,7 @@ export async function stackTrace(program: Program, task: Task): Promise<StackFra
   if (registers !== undefined && !(search !== undefined && wentOn(unwinder, search, registers))) {
     return unwinder.runFrom(registers);
   }
-  if (search !== undefined) return unwinder.runAt(search, registers);
-  return unwinder.run(await switchedOut(program, task));
+  return search === undefined ? undefined : unwinder.runAt(search, registers);
 }
 
 /** The kernel did more after it had saved its registers, which are those of an exception or of the saving itself. */
@@ -73,12 +89,8 @@ function wentOn(unwinder: Unwinder, slot: bigint, registers: SavedRegisters): bo
   return unwinder.isLastStep(registers.rip) || unwinder.isDeeper(slot, registers.rsp);
 }
 
-/** Notes are in the order of the CPUs: all of them, or those that were still online. */
 async function savedRegisters(program: Program, cpu: number): Promise<SavedRegisters | undefined> {
-  const notes = program.vmcore.cpus;
-  const present = await program.cpus();
-  const order = notes.length === present.length ? present : await program.onlineCpus();
-  return notes[order.indexOf(cpu)]?.registers;
+  return (await program.savedCpu(cpu))?.registers;
 }
 
 interface Start {
@@ -145,7 +157,7 @@ class Unwinder {
     const plausible = async (bp: bigint): Promise<boolean> => {
       if (bp <= slot || bp + 16n > stack.high || (bp & 7n) !== 0n) return false;
       const back = await this.#word(bp + 8n);
-      return back !== undefined && this.#program.symbols.isText(back);
+      return back !== undefined && this.#isText(back);
     };
     const pushed = await this.#word(slot - 8n);
     if (pushed !== undefined && (await plausible(pushed))) return pushed;
@@ -177,6 +189,16 @@ class Unwinder {
       if (passed !== undefined) return passed;
     }
     return undefined;
+  }
+
+  #isText(address: bigint): boolean {
+    return this.#program.symbols.isText(address) || this.#mayBeModule(address);
+  }
+
+  /** Without types no module is known: whatever lies where modules do may be code of one, with frame pointers. */
+  #mayBeModule(address: bigint): boolean {
+    const { origin } = this.#program.types;
+    return origin === "none" && address >= MODULES_START && address < MODULES_END;
   }
 
   isLastStep(address: bigint): boolean {
@@ -238,6 +260,7 @@ class Unwinder {
     const { symbols, orc } = this.#program;
     const ip = state.exact ? state.ip : state.ip - 1n;
     const module = (await this.#program.modules()).find((each) => each.contains(ip));
+    if (module === undefined && this.#mayBeModule(ip)) return FRAME_POINTER_ROW;
     const row = module === undefined ? orc?.find(ip - symbols.shift) : module.orc?.find(ip);
     return row ?? FRAME_POINTER_ROW;
   }
@@ -255,8 +278,7 @@ class Unwinder {
     if (row.kind === "regs") return this.#registersAt(state, sp);
     if (row.kind === "regs-partial") return this.#interruptFrameAt(state, sp, row);
     const ip = await this.#word(sp - 8n);
-    if (ip === undefined || (ip !== 0n && !this.#program.symbols.isText(ip))) return false;
-    if (ip === 0n) return false;
+    if (ip === undefined || ip === 0n || !this.#isText(ip)) return false;
     if (row.bpRegister === OrcRegister.previousSp) {
       state.bp = (await this.#word(sp + BigInt(row.bpOffset))) ?? 0n;
     } else if (row.bpRegister === OrcRegister.bp) {

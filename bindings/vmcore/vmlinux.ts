@@ -5,6 +5,7 @@
 import { CrashlabError } from "../error.ts";
 import { BtfTypes } from "../symbols/btf.ts";
 import { type OrcLayout, OrcTable } from "../symbols/orc.ts";
+import { withKallsyms } from "../symbols/symtab.ts";
 import { SymbolTable } from "../symbols/table.ts";
 import { NO_TYPES, type TypeSource } from "../symbols/types.ts";
 import { type DumpSource, type RangeReader, rangeReader, viewOf } from "./range_reader.ts";
@@ -14,9 +15,12 @@ const SHT_NOBITS = 8;
 const CHUNK = 16 << 20;
 const FILE_LIMIT = 2 ** 31 - 1;
 
-/** Symbols of a vmlinux or .ko given as a file, a Blob or bytes. Throws `bad-kernel` for anything else. */
+/**
+ * Symbols of a vmlinux or .ko given as a file, a Blob or bytes: its own, or where it was stripped, those of its
+ * kallsyms. Throws `bad-kernel` for anything else.
+ */
 export async function readSymbols(source: DumpSource): Promise<SymbolTable> {
-  if (source instanceof Uint8Array) return SymbolTable.fromElf(source);
+  if (source instanceof Uint8Array) return SymbolTable.fromElf(withKallsyms(source));
   const reader = await rangeReader(source);
   if (reader.size > FILE_LIMIT) {
     throw new CrashlabError(
@@ -24,7 +28,7 @@ export async function readSymbols(source: DumpSource): Promise<SymbolTable> {
       `expected a vmlinux of less than 2 GiB, found ${reader.size} bytes; give one with less debug information`,
     );
   }
-  return SymbolTable.fromElf(await readNeeded(reader));
+  return SymbolTable.fromElf(withKallsyms(await readNeeded(reader)));
 }
 
 /** The file's bytes without those of debug sections that are not needed; memory for them is never touched. */

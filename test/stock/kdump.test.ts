@@ -5,8 +5,9 @@ import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { SymbolTable, withKallsyms } from "../../bindings/symbols/index.ts";
+import type { SymbolTable } from "../../bindings/symbols/index.ts";
 import { type CommandContext, runCommand, Vmcore } from "../../bindings/vmcore/index.ts";
+import { readSymbols } from "../../bindings/vmcore/vmlinux.ts";
 import { bootStock, hasStock, stockInitramfs, stockKernel } from "./files.ts";
 import { buildProgram } from "./program.ts";
 
@@ -88,7 +89,7 @@ describe.skipIf(!hasStock)("kdump of Debian's kernel", () => {
     expect(log).not.toContain("elfcorehdr=");
 
     // What the kernel itself carries (kallsyms, BTF, ORC) is enough, and both dumps say the same.
-    const table = SymbolTable.fromElf(withKallsyms(stockKernel()));
+    const table = await readSymbols(stockKernel());
     const [fromGuest, fromHost] = [await analyze(vmcore, table), await analyze(host, table)];
     expect(fromGuest.bt).toMatch(/^PID: \d+ +TASK: \w+ +CPU: 0 +COMMAND: "sh"\n #0 .*\] machine_kexec at /);
     expect(functions(fromGuest.bt)).toEqual([

@@ -27,12 +27,30 @@ export const bt: Command = {
     const unknown = options.find((word) => !["-a", "-l", "-s"].includes(word));
     if (unknown !== undefined) throw badUsage(bt, unknown);
     const names = words.filter((word) => !word.startsWith("-"));
-    const tasks = options.includes("-a")
+    const shown = { lines: options.includes("-l"), offsets: options.includes("-s") };
+    const all = options.includes("-a");
+    if (context.program.types.origin === "none" && names.length === 0) return cpuTraces(context, all, shown);
+    const tasks = all
       ? (await context.program.tasks()).filter((task) => task.active).sort((a, b) => a.cpu - b.cpu)
       : await chosenTasks(context, names);
-    return traces(context, tasks, { lines: options.includes("-l"), offsets: options.includes("-s") });
+    return traces(context, tasks, shown);
   },
 };
+
+/** Without types there are no tasks: what ran on the CPUs, with as much as symbols and the dump's notes tell. */
+async function cpuTraces({ program }: Context, all: boolean, options: TraceOptions): Promise<Result> {
+  const texts: string[] = [];
+  const data: object[] = [];
+  for (const cpu of all ? await program.cpus() : [(await program.crashingCpu()) ?? 0]) {
+    const pid = (await program.savedCpu(cpu))?.pid;
+    const address = (await program.perCpuWord("current_task", cpu)) ?? 0n;
+    const frames = await program.stackTrace(cpu);
+    const header = `PID: ${String(pid ?? "?").padEnd(8)} TASK: ${hex16(address)}  CPU: ${String(cpu).padEnd(4)} COMMAND: (unknown)`;
+    texts.push([header, ...frameLines(frames, [], options)].join("\n"));
+    data.push({ pid: pid ?? null, cpu, address, frames });
+  }
+  return { text: texts.join("\n\n"), data };
+}
 
 export const foreach: Command = {
   name: "foreach",
