@@ -1,13 +1,14 @@
 /**
  * Linux's own scripts/faddr2line, decode_stacktrace.sh and decodecode beside `crashlab faddr2line`, `decode -R` and
- * `decodecode`, whole texts, where .ci/kernel-scripts has put them into build/scripts. They take about a second for
- * a place; SCRIPT_PLACES=1000 asks for that many of the kernel and of the modules together.
+ * `decodecode`, whole texts, where .ci/kernel-scripts has put them into build/scripts. A place is some forty processes
+ * of theirs, however many are given at once; SCRIPT_PLACES=1000 asks for that many of the kernel and of the modules
+ * together, which is minutes of work for two processors.
  *
  * Rules: runs of blanks count as one, and blanks at the ends of lines as none, since the scripts join words by one blank;
  * "(discriminator N)" is binutils' own. A return address behind a function's last instruction has no line: binutils gives
  * it the file's bare name and a question mark, crashlab leaves it.
  */
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +19,7 @@ import { GUEST, VMLINUX } from "../machine/crashed.ts";
 import { KERNEL, MODULES, placesOf, randomAddresses } from "./places.ts";
 
 const SCRIPTS = join(ROOT, "build/scripts");
-const COUNT = Number(process.env["SCRIPT_PLACES"] ?? 6);
+const COUNT = Number(process.env["SCRIPT_PLACES"] ?? 24);
 const SEED = 20251125;
 const MILLISECONDS = 120_000 + COUNT * 4000;
 
@@ -28,11 +29,25 @@ const tidy = (text: string): string =>
     .replace(/^ | $/gm, "")
     .trimEnd();
 
+/** Bash starts fewer processes when the last of a pipeline is itself. */
+const ENVIRONMENT = { ...process.env, LC_ALL: "C", BASHOPTS: "lastpipe" };
+
 /** What a script prints. */
-function script(name: string, words: readonly string[], input = ""): string {
-  // decodecode ends with status 1 when it has done its work.
-  const { stdout } = spawnSync(join(SCRIPTS, name), words, { encoding: "utf8", input, maxBuffer: 1 << 26 });
-  return stdout.replace(/ \(discriminator \d+\)/g, "");
+function script(name: string, words: readonly string[], input = ""): Promise<string> {
+  const options = { encoding: "utf8", maxBuffer: 1 << 26, env: ENVIRONMENT } as const;
+  return new Promise((resolve) => {
+    // decodecode ends with status 1 when it has done its work.
+    const child = execFile(join(SCRIPTS, name), words, options, (_status, stdout) =>
+      resolve(stdout.replace(/ \(discriminator \d+\)/g, "")),
+    );
+    child.stdin?.end(input);
+  });
+}
+
+/** Two halves, one for each processor. */
+function halves<T>(list: readonly T[]): (readonly T[])[] {
+  const middle = Math.ceil(list.length / 2);
+  return [list.slice(0, middle), list.slice(middle)].filter((half) => half.length > 0);
 }
 
 /** `COUNT` places, a third of them in modules. */
@@ -57,7 +72,8 @@ describe.skipIf(!existsSync(SCRIPTS))("the kernel's scripts", () => {
       );
       const { stdout, status } = await crashlab("faddr2line", file, ...words);
       expect(status).toBe(0);
-      expect(tidy(stdout)).toBe(tidy(script("faddr2line", [file, ...words])));
+      const theirs = await Promise.all(halves(words).map((half) => script("faddr2line", [file, ...half])));
+      expect(tidy(stdout)).toBe(tidy(theirs.join("\n")));
     }
     expect(OBJECTS.reduce((sum, { places }) => sum + places.length, 0)).toBeGreaterThanOrEqual(COUNT * 0.8);
   });
@@ -100,7 +116,10 @@ describe.skipIf(!existsSync(SCRIPTS))("the kernel's scripts", () => {
 
   async function sameDecoded(log: string): Promise<void> {
     writeFileSync(path("log"), log);
-    const theirs = script("decode_stacktrace.sh", [VMLINUX, "auto", join(GUEST, "modules")], log);
+    const parts = halves(log.split(/(?<=\n)/)).map((half) =>
+      script("decode_stacktrace.sh", [VMLINUX, "auto", join(GUEST, "modules")], half.join("")),
+    );
+    const theirs = (await Promise.all(parts)).join("");
     const words = ["decode", path("log"), "--vmlinux", VMLINUX, "--modules", join(GUEST, "modules"), "-R"];
     const { stdout, stderr } = await crashlab(...words);
     expect(stderr).toBe("");
@@ -131,7 +150,7 @@ describe.skipIf(!existsSync(SCRIPTS))("the kernel's scripts", () => {
       const code = `Code: ${bytes.map((byte, index) => (index === rip ? `<${byte}>` : byte)).join(" ")}`;
       writeFileSync(path("code"), `${code}\n`);
       const { stdout } = await crashlab("decodecode", path("code"));
-      expect(tidy(stdout)).toBe(tidy(script("decodecode", [], `${code}\n`)));
+      expect(tidy(stdout)).toBe(tidy(await script("decodecode", [], `${code}\n`)));
     }
   });
 });

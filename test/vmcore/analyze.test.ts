@@ -248,7 +248,7 @@ describe("without DWARF", () => {
   });
 
   test("log, symbols and instructions are the same, without source lines", async () => {
-    const lines = ["log", "dis panic 4", "sym panic"];
+    const lines = ["log", "dis panic 4", "rd -8 linux_banner 16", "sym panic"];
     const known = await of(table, ...lines);
     expect(known).toContain("] Linux version 5.15.0");
     expect(await of(stripped, ...lines)).toBe(known.replace(/ \S+panic\.c: \d+/, " "));
