@@ -1,9 +1,8 @@
 /**
- * Runs cases on one machine: it is booted once, and goes back to the same snapshot before each case. So a case
- * depends on nothing but the seed and its number.
+ * Runs cases on forks of one machine, which is booted once and then stands still. So a case depends on nothing but the
+ * seed and its number.
  */
 import { createHash } from "node:crypto";
-import type { Snapshot } from "../core/snapshot.ts";
 import { CrashlabError } from "../error.ts";
 import type { Fault, Injection } from "../faults/fault.ts";
 import { WORKLOAD } from "../faults/injector.ts";
@@ -65,15 +64,16 @@ const PREPARATION = [
 ];
 
 export class CaseRunner {
+  /** What cases are forks of. */
   readonly machine: Machine;
   readonly target: Target;
   readonly #options: RunnerOptions;
-  readonly #snapshot: Snapshot;
+  /** The fork of the last case. */
+  #fork: Machine | undefined;
 
-  private constructor(machine: Machine, target: Target, snapshot: Snapshot, options: RunnerOptions) {
+  private constructor(machine: Machine, target: Target, options: RunnerOptions) {
     this.machine = machine;
     this.target = target;
-    this.#snapshot = snapshot;
     this.#options = options;
   }
 
@@ -91,20 +91,22 @@ export class CaseRunner {
     const target = await survey(machine, cpus);
     machine.restore(snapshot);
     prepare?.(machine);
-    return new CaseRunner(machine, target, prepare === undefined ? snapshot : machine.snapshot(), options);
+    return new CaseRunner(machine, target, options);
   }
 
   fault(index: number): Fault {
     return planFault(this.#options.seed ?? 1, index, this.target);
   }
 
-  /** Runs a case to its end. The machine stays as the case left it until the next. */
+  /** Runs a case to its end. Its machine stays as the case left it until the next. */
   async run(index: number): Promise<RunCase> {
     const fault = this.fault(index);
-    this.machine.restore(this.#snapshot);
+    await this.#fork?.[Symbol.asyncDispose]();
+    const machine = await this.machine.fork();
+    this.#fork = machine;
     const limits = { budget: this.#options.budget ?? 200e6, exceptions: EXCEPTIONS, toTheEnd: true };
-    const injection = await this.machine.inject(fault, limits);
-    return { fault, injection, machine: this.machine };
+    const injection = await machine.inject(fault, limits);
+    return { fault, injection, machine };
   }
 
   /** The same for the journal; whatever goes wrong in crashlab is in the record. */

@@ -1,15 +1,11 @@
-import { spawn } from "node:child_process";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCampaign } from "../../bindings/campaign/campaign.ts";
 import { Random } from "../../bindings/campaign/random.ts";
 import { type CaseRecord, CaseRunner } from "../../bindings/campaign/runner.ts";
 import { type Summary, summarize } from "../../bindings/campaign/summary.ts";
-import { crashlab, ROOT } from "../docs/run.ts";
 import { violations } from "../guest/machines.ts";
 
 // The long form: npm run -s crashlab -- campaign --seed 1 --cases 1000 --out campaign1
@@ -66,49 +62,6 @@ describe("a campaign", () => {
         when: { time: expect.stringMatching(/^0x/), rip: expect.stringMatching(/^0x/) },
       });
     }
-  });
-
-  it("goes on after kill -9 without loss or repetition, with other threads, to the same bytes", async () => {
-    const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-    const args = [
-      "campaign",
-      "--seed",
-      `${SEED}`,
-      "--cases",
-      `${CASES}`,
-      "--jobs",
-      "1",
-      "--out",
-      out("killed"),
-    ];
-    const child = spawn(
-      process.execPath,
-      ["--conditions=source", "--import", tsx, `${ROOT}bindings/cli/main.ts`, ...args],
-      { stdio: ["ignore", "ignore", "pipe"] },
-    );
-    await new Promise<void>((resolve) => {
-      child.stderr.on("data", (chunk: Buffer) => {
-        if (/^\d+\/60/m.test(chunk.toString())) child.kill("SIGKILL");
-      });
-      child.on("close", () => resolve());
-    });
-    const before = read("killed", "journal.jsonl").split("\n").length;
-    expect(before).toBeGreaterThan(1);
-    appendFileSync(join(out("killed"), "journal.jsonl"), '{"index":59,"fault":"torn');
-    const refused = await crashlab(...args);
-    expect(refused.stderr).toContain("go on with it by --resume");
-    expect(refused.status).toBe(3);
-    const again = await crashlab(...args.with(args.indexOf("--jobs") + 1, "2"), "--resume", "--json");
-    expect(again.status).toBe(0);
-    expect(JSON.parse(again.stdout)).toEqual(JSON.parse(read("whole", "summary.json")));
-    for (const file of ["cases.jsonl", "summary.json", "summary.txt", "index.html"])
-      expect(read("killed", file)).toBe(read("whole", file));
-    const indexes = read("killed", "journal.jsonl")
-      .trim()
-      .split("\n")
-      .slice(1)
-      .map((line) => JSON.parse(line).index as number);
-    expect(indexes.sort((a, b) => a - b)).toEqual([...Array(CASES).keys()]);
   });
 
   it("draws a page that needs nothing from elsewhere", () => {
