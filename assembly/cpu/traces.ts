@@ -33,7 +33,7 @@ import {
   TRACES,
 } from "../layout";
 import { isBreakpoint } from "../machine/instruments";
-import { FRAME_CODE, frameFlags, isRam, markCode } from "../mmu/frames";
+import { FRAME_CODE, frameFlags, frameOf, isRam, markCode } from "../mmu/frames";
 import { noteLarge, protectFrame, readPhysical } from "../mmu/memory";
 import { FETCH, INVALID, walk, walkLarge } from "../mmu/walk";
 import { checksPage, isChecking } from "../shadow/check";
@@ -271,6 +271,8 @@ function build(address: u64, physical: u64, slot: u32, key: u64, isChecked: bool
     if (n + 1 < count) fuse(first + n * RECORD_SIZE);
   }
   if (isRam(physical)) {
+    // Before a breakpoint nothing was read of it, and only frames that are there have marks.
+    frameOf(physical);
     const fresh = (frameFlags(physical) & FRAME_CODE) == 0;
     markCode(physical, <u32>(at - physical));
     if (fresh) protectFrame(physical);

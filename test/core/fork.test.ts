@@ -86,6 +86,16 @@ describe("a fork", () => {
     expect(heard).toBe(before);
   });
 
+  test("has its parent's code behind a breakpoint that it meets first", async () => {
+    const parent = await start();
+    const code = parent.registers().rip;
+    const physical = parent.translate(code)?.physical ?? expect.fail();
+    using child = await parent.fork();
+    using _breakpoint = child.instruments.breakpoint(code);
+    expect(child.run(1000).kind).toBe("breakpoint");
+    expect([...child.readPhysical(physical, WRITER.length)]).toEqual(WRITER);
+  });
+
   test("has every CPU of its parent, and its options", async () => {
     const parent = await start({ cpus: 3, ignoreTopByte: true });
     parent.setRegister("rbx", 0x1234n, 2);
