@@ -9,7 +9,6 @@ import { SymbolTable } from "../symbols/index.ts";
 import { type Context, commands, runCommand } from "../vmcore/commands/index.ts";
 import { type Program, Vmcore } from "../vmcore/program.ts";
 import type { ReadOptions } from "../vmcore/range_reader.ts";
-import { readSymbols } from "../vmcore/vmlinux.ts";
 import { examples, readInput, toJson } from "./files.ts";
 import { interruption } from "./interrupt.ts";
 import { ModuleFolder } from "./modules.ts";
@@ -84,7 +83,7 @@ async function openContext(
   vmcore: string,
   modules: string | undefined,
 ): Promise<Context> {
-  const program = await (await Vmcore.open(dump, read)).program(await readSymbols(kernel));
+  const program = await (await Vmcore.open(dump, read)).program(kernel, read);
   let lines: Promise<SymbolTable> | undefined;
   return {
     ...{ program, vmlinux: basename(vmlinux), vmcore: basename(vmcore) },

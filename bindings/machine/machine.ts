@@ -145,7 +145,7 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       this.panicNotifiers.notify(id, event, message);
     this.#chain = files.stock ? new BreakpointChain(core, () => this.symbols, notify) : undefined;
     this.panicNotifiers = new PanicNotifiers(
-      this.#chain ?? guestChain(this.#doorbell, (reply) => this.#runUntilSettled(reply)),
+      this.#chain ?? guestChain(this.#doorbell, (reply, limits) => this.#runUntilSettled(reply, limits)),
     );
   }
 
@@ -480,12 +480,12 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
     }
   }
 
-  async #runUntilSettled<T>(promise: Promise<T>): Promise<T> {
+  async #runUntilSettled<T>(promise: Promise<T>, limits: RunLimits): Promise<T> {
     let settled = false;
     void promise.then(() => {
       settled = true;
     });
-    await this.#pump(() => settled, {}, "the guest's reply");
+    await this.#pump(() => settled, limits, "the guest's reply");
     return promise;
   }
 

@@ -2,26 +2,27 @@
 import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import { type Doorbell, REGISTER_NOTIFIER, UNREGISTER_NOTIFIER } from "../machine/doorbell.ts";
+import type { RunLimits } from "../machine/limits.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 
 /** A kernel's place for notifiers; statuses are 0 or -errno. */
 export interface NotifierHome {
-  register(id: number, priority: number, name: string): Promise<number>;
+  register(id: number, priority: number, name: string, limits: RunLimits): Promise<number>;
   unregister(id: number): Promise<void>;
 }
 
 /** Blocks in the chain of a kernel with the doorbell's driver. `run` lets the guest go on until it has replied. */
 export function guestChain(
   doorbell: Doorbell,
-  run: (reply: Promise<number>) => Promise<number>,
+  run: (reply: Promise<number>, limits: RunLimits) => Promise<number>,
 ): NotifierHome {
   return {
-    register: (id, priority, name) => {
+    register: (id, priority, name, limits) => {
       const bytes = new TextEncoder().encode(`${name}\0`);
-      return run(doorbell.request(REGISTER_NOTIFIER, [BigInt(id), BigInt(priority)], bytes));
+      return run(doorbell.request(REGISTER_NOTIFIER, [BigInt(id), BigInt(priority)], bytes), limits);
     },
     unregister: async (id) => {
-      await run(doorbell.request(UNREGISTER_NOTIFIER, [BigInt(id)]));
+      await run(doorbell.request(UNREGISTER_NOTIFIER, [BigInt(id)]), {});
     },
   };
 }

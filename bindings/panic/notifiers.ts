@@ -3,6 +3,7 @@
  * include/linux/notifier.h; homes.ts has the two ways in which that is brought about.
  */
 import { CrashlabError } from "../error.ts";
+import { checkAborted, type RunLimits } from "../machine/limits.ts";
 import type { NotifierHome } from "./homes.ts";
 
 /** What a notifier returns (include/linux/notifier.h). STOP and BAD end the chain. */
@@ -35,11 +36,17 @@ export class PanicNotifiers {
     this.#home = home;
   }
 
-  /** Registers a notifier in the guest; disposing of the result takes it out again. */
-  async register(notifier: PanicNotifier): Promise<AsyncDisposable> {
+  /** Registers a notifier in the guest, which runs for it; disposing of the result takes it out again. */
+  async register(notifier: PanicNotifier, limits: RunLimits = {}): Promise<AsyncDisposable> {
+    checkAborted(limits.signal, `to register "${notifier.name}"`);
     const id = this.#next++;
     this.#notifiers.set(id, notifier);
-    const status = await this.#home.register(id, notifier.priority ?? 0, notifier.name);
+    const status = await this.#home
+      .register(id, notifier.priority ?? 0, notifier.name, limits)
+      .catch((error: unknown) => {
+        this.#notifiers.delete(id);
+        throw error;
+      });
     if (status !== 0) {
       this.#notifiers.delete(id);
       throw new CrashlabError(

@@ -5,6 +5,7 @@
 import { saveFile } from "#files";
 import { CrashlabError } from "../error.ts";
 import type { DumpFormat } from "./dump_file.ts";
+import { checkReading, type ReadOptions } from "./range_reader.ts";
 
 const CHUNK = 1 << 20;
 
@@ -68,13 +69,21 @@ export class StoredVmcore implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     this.size = disk.written;
   }
 
-  /** Writes it to a file (in a browser, one of the origin's private file system). */
-  save(path: string): Promise<void> {
-    return saveFile(path, this);
+  /** Writes it to a file (in a browser, one of the origin's private file system). Throws `aborted` when the signal fires. */
+  save(path: string, options: ReadOptions = {}): Promise<void> {
+    return saveFile(path, this.#pieces(options));
   }
 
   /** The dump's bytes in order. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-    for (let at = 0; at < this.size; at += CHUNK) yield this.#disk.slice(at, Math.min(CHUNK, this.size - at));
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+    return this.#pieces({});
+  }
+
+  async *#pieces({ signal, onProgress }: ReadOptions): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+    for (let at = 0; at < this.size; at += CHUNK) {
+      checkReading(signal);
+      yield this.#disk.slice(at, Math.min(CHUNK, this.size - at));
+      onProgress?.({ done: Math.min(at + CHUNK, this.size) });
+    }
   }
 }

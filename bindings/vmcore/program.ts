@@ -4,12 +4,14 @@
  * pages read last.
  */
 import { CrashlabError } from "../error.ts";
+import { parseReports } from "../report/parse.ts";
+import type { CrashReport } from "../report/types.ts";
 import { type OrcLayout, type OrcTable, orcLayout } from "../symbols/orc.ts";
 import { SymbolTable } from "../symbols/table.ts";
 import { CHAR, type NamedKind, type Type, type TypeSource, UNSIGNED_LONG } from "../symbols/types.ts";
 import { type DumpFile, openDumpFile } from "./dump_file.ts";
 import { KernelSymbols, type SymbolPlace } from "./kernel_symbols.ts";
-import { type LogRecord, readLog } from "./log.ts";
+import { formatLogRecord, type LogRecord, readLog } from "./log.ts";
 import { type AddressSpace, KERNEL_MAP, PhysicalMemory, VirtualMemory } from "./memory.ts";
 import { type LoadedModule, readModules } from "./modules.ts";
 import { type DumpSource, type ReadOptions, rangeReader, viewOf, watchedReader } from "./range_reader.ts";
@@ -49,10 +51,11 @@ export class Vmcore {
   }
 
   /**
-   * The kernel in the dump, with its vmlinux. Throws `bad-kernel` when that is not the kernel which ran.
+   * The kernel in the dump, with its vmlinux; the options are for reading that. Throws `bad-kernel` when it is not the
+   * kernel which ran, `aborted` when the signal fires.
    */
-  async program(vmlinux: DumpSource | SymbolTable): Promise<Program> {
-    const table = vmlinux instanceof SymbolTable ? vmlinux : await readSymbols(vmlinux);
+  async program(vmlinux: DumpSource | SymbolTable, options: ReadOptions = {}): Promise<Program> {
+    const table = vmlinux instanceof SymbolTable ? vmlinux : await readSymbols(vmlinux, options);
     return Program.open(this, table);
   }
 }
@@ -268,6 +271,16 @@ export class Program {
   /** The kernel's log. */
   log(): Promise<LogRecord[]> {
     return readLog(this);
+  }
+
+  /** The crash reports in its log, as `parseReports` makes them. */
+  async reports(): Promise<CrashReport[]> {
+    const records = await this.log();
+    // A stamp for each line of a record: as the console has them.
+    const lines = records.flatMap((record) =>
+      record.text.split("\n").map((text) => formatLogRecord({ ...record, text })),
+    );
+    return parseReports(lines.join("\n"));
   }
 
   /** A string that a variable holds as an array or points at. */

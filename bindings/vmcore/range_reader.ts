@@ -11,11 +11,11 @@ export interface RangeReader {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** How a dump is read. */
+/** How a dump or a vmlinux is read. */
 export interface ReadOptions {
-  /** Ends the work with `aborted`, at the next piece of the dump that is read. */
+  /** Ends the work with `aborted`, at the next piece that is read. */
   readonly signal?: AbortSignal;
-  /** Bytes of the dump read so far, some of them more than once; how many it will be is not known. */
+  /** Bytes read so far, some of them more than once; how many it will be is not known. */
   readonly onProgress?: (progress: { readonly done: number }) => void;
 }
 
@@ -37,7 +37,7 @@ export function watchedReader(reader: RangeReader, { signal, onProgress }: ReadO
 /** Throws `aborted` when the signal has fired. */
 export function checkReading(signal: AbortSignal | undefined): void {
   if (signal?.aborted) {
-    throw new CrashlabError("aborted", "expected to read the dump to the end, found the signal aborted", {
+    throw new CrashlabError("aborted", "expected to read the file to the end, found the signal aborted", {
       cause: signal.reason,
     });
   }

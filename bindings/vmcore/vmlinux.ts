@@ -8,7 +8,14 @@ import { type OrcLayout, OrcTable } from "../symbols/orc.ts";
 import { withKallsyms } from "../symbols/symtab.ts";
 import { SymbolTable } from "../symbols/table.ts";
 import { NO_TYPES, type TypeSource } from "../symbols/types.ts";
-import { type DumpSource, type RangeReader, rangeReader, viewOf } from "./range_reader.ts";
+import {
+  type DumpSource,
+  type RangeReader,
+  type ReadOptions,
+  rangeReader,
+  viewOf,
+  watchedReader,
+} from "./range_reader.ts";
 
 const SECTION_HEADER = 64;
 const SHT_NOBITS = 8;
@@ -17,11 +24,11 @@ const FILE_LIMIT = 2 ** 31 - 1;
 
 /**
  * Symbols of a vmlinux or .ko given as a file, a Blob or bytes: its own, or where it was stripped, those of its
- * kallsyms. Throws `bad-kernel` for anything else.
+ * kallsyms. Throws `bad-kernel` for anything else, `aborted` when the signal fires.
  */
-export async function readSymbols(source: DumpSource): Promise<SymbolTable> {
+export async function readSymbols(source: DumpSource, options: ReadOptions = {}): Promise<SymbolTable> {
   if (source instanceof Uint8Array) return SymbolTable.fromElf(withKallsyms(source));
-  const reader = await rangeReader(source);
+  const reader = watchedReader(await rangeReader(source), options);
   if (reader.size > FILE_LIMIT) {
     throw new CrashlabError(
       "bad-kernel",

@@ -1,6 +1,12 @@
 /** The typed events of a machine, and what everything long has: a budget, a signal, progress. */
 import { beforeAll, describe, expect, test } from "vitest";
-import { boot, CrashlabError, faults, type Machine, type RunProgress } from "../../bindings/index.ts";
+import { boot, CrashlabError, faults, type Machine, Notify, type RunProgress } from "../../bindings/index.ts";
+import { runCampaign } from "../../bindings/node/index.ts";
+import { StoredVmcore, Vmcore } from "../../bindings/vmcore/index.ts";
+import { readSymbols } from "../../bindings/vmcore/vmlinux.ts";
+
+/** A megabyte on a disk. */
+const DUMP = { written: 1 << 20, slice: (_at: number, length: number) => new Uint8Array(length) };
 
 const codeOf = (error: unknown): string | undefined =>
   error instanceof CrashlabError ? error.code : undefined;
@@ -47,7 +53,7 @@ describe("events", () => {
 describe("everything long", () => {
   let machine: Machine;
   beforeAll(async () => {
-    machine = await boot();
+    machine = await boot({ cmdline: "crashkernel=32M" });
   });
 
   test.each([
@@ -55,12 +61,29 @@ describe("everything long", () => {
     ["exec", (signal: AbortSignal) => machine.exec("true", { signal })],
     ["write", (signal: AbortSignal) => machine.write("x".repeat(10_000), { signal })],
     ["run", (signal: AbortSignal) => machine.run({ signal })],
+    ["runUntil", (signal: AbortSignal) => machine.runUntil({ time: machine.time + 1_000_000n }, { signal })],
+    ["sysrq", (signal: AbortSignal) => machine.sysrq("h", { signal }).then(() => machine.run({ signal }))],
+    ["reboot", (signal: AbortSignal) => machine.reboot({ signal })],
+    [
+      "a panic notifier",
+      (signal: AbortSignal) =>
+        machine.panicNotifiers.register({ name: "late", call: () => Notify.DONE }, { signal }),
+    ],
     ["inject", (signal: AbortSignal) => machine.inject(faults.nullDereference(), { signal })],
-    ["sysctl", (signal: AbortSignal) => machine.sysctl.get("kernel.tainted", { signal })],
+    ["sysctl.get", (signal: AbortSignal) => machine.sysctl.get("kernel.tainted", { signal })],
+    ["sysctl.set", (signal: AbortSignal) => machine.sysctl.set("kernel.panic_on_oops", 1, { signal })],
     [
       "capture and save",
       async (signal: AbortSignal) => (await machine.kdump.capture({ signal })).save("/dev/null"),
     ],
+    [
+      "the crash kernel's dump",
+      (signal: AbortSignal) => machine.kdump.capture({ via: "crash-kernel", signal }),
+    ],
+    ["saving that", (signal: AbortSignal) => new StoredVmcore(DUMP).save("/dev/null", { signal })],
+    ["opening a dump", (signal: AbortSignal) => Vmcore.open(new Uint8Array(100), { signal })],
+    ["reading a vmlinux", (signal: AbortSignal) => readSymbols(new Blob(["vmlinux"]), { signal })],
+    ["a campaign", (signal: AbortSignal) => runCampaign({ cases: 2, jobs: 0, signal })],
   ])("%s ends with `aborted`", async (_name, act) => {
     await expect(act(AbortSignal.abort()).catch(codeOf)).resolves.toBe("aborted");
   });
@@ -88,6 +111,12 @@ describe("everything long", () => {
     expect(done.length).toBeGreaterThan(2);
     expect(done).toEqual(done.toSorted((a, b) => a - b));
     expect(steps.at(-1)?.total).toBe(50_000_000_000);
+  });
+
+  test("progress of a dump that is saved is told in bytes", async () => {
+    const steps: number[] = [];
+    await new StoredVmcore(DUMP).save("/dev/null", { onProgress: ({ done }) => steps.push(done) });
+    expect(steps).toEqual([1 << 20]);
   });
 
   test("a machine that was disposed of does not run, its log is still there", async () => {

@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { progress } from "../../bindings/cli/progress.ts";
 import { checkLog, fromDocument, parseReports, toDocument } from "../../bindings/report/index.ts";
 
 /** Milliseconds of processor time that a log may take: a busy machine is no failure. */
@@ -162,13 +163,36 @@ export function fuzz(
   return { count, reports, slowest, failures };
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [count = 100_000, seed = 1] = process.argv.slice(2).map(Number);
+/** Ends with status 0 when nothing failed, 1 when something did, 2 when it was asked wrongly. */
+function main(words: readonly string[]): number {
+  const usage = "usage: npm run fuzz:report -- [COUNT [SEED]]";
+  if (words.includes("--help")) {
+    console.log(
+      `${usage}\n\nDamages the reference logs (test/data/linux-logs) COUNT times (default 100000) from SEED (default 1) and\n` +
+        `parses them. Fails if one throws, or takes more than a second of processor time.`,
+    );
+    return 0;
+  }
+  const [count = 100_000, seed = 1] = words.map((word) =>
+    /^\d{1,9}$/.test(word) ? Number(word) : Number.NaN,
+  );
+  if (words.length > 2 || !(count > 0) || !(seed >= 0)) {
+    console.error(
+      `fuzz:report: expected a count from 1 and a seed from 0, found "${words.join(" ")}"\n${usage}`,
+    );
+    return 2;
+  }
+  const show = progress();
+  const begun = performance.now();
   const { reports, slowest, failures } = fuzz(count, seed, (done, failed) => {
-    if (done % 10_000 === 0) console.error(`${done} of ${count}, ${failed} failures`);
+    const rate = (done / (performance.now() - begun)) * 1000;
+    show(`${done}/${count} logs, ${rate.toFixed(0)}/s, ${failed} failures`, done === count);
   });
   console.log(`${count} damaged logs, seed ${seed}: ${reports} reports, ${failures.length} failures`);
   console.log(`slowest: ${slowest.ms.toFixed(1)} ms, case ${slowest.case} of ${slowest.name}`);
   for (const failure of failures.slice(0, 20)) console.log(failure);
-  if (failures.length > 0) process.exitCode = 1;
+  return failures.length > 0 ? 1 : 0;
 }
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
+  process.exitCode = main(process.argv.slice(2));
