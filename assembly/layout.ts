@@ -14,7 +14,7 @@
  *   0x0080000  trace table: 16384 entries x 16 bytes
  *   0x00c0000  jump cache: 4096 entries x 16 bytes
  *   0x00d0000  the trace cut short at the end of a budget, and other records that are used once
- *   0x00d2000  journals of the data TLBs, 2 KiB a CPU
+ *   0x00d2000  journals of the data TLBs, twice 2 KiB a CPU
  *   0x0100000  decoded records: 43690 x 48 bytes
  *   0x0300000  data TLBs of CPUs 1 to 7, 128 KiB each
  *   0x03e0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
@@ -160,7 +160,7 @@ export const HOOK_INSTRUCTION: u32 = 1;
 export const HOOK_BRANCH: u32 = 2;
 
 export const SHADOW_NONE: u32 = 0x16000; // 512 bytes of 0xff
-export const SHADOW_PAGES: u32 = 0x17000; // for each CPU 32 x 16 bytes: a page of the shadow, bit 0 set; its physical page
+export const SHADOW_PAGES: u32 = 0x17000; // for each CPU 32 x 16 bytes: a page of the shadow, bit 0 set; its physical page, bit 0: global
 export const SHADOW_PAGES_SIZE: u32 = 512;
 
 export const PARKED: u32 = 0x18000;
@@ -178,13 +178,15 @@ export const CUT: u32 = 0xd0000;
 // The state of caches and of the pool of frames is no part of a snapshot.
 export const RECORDS_NEXT: u32 = CUT + 0x1800; // u32
 export const TRACE_EPOCH: u32 = CUT + 0x1804; // u32, counts how often all traces were thrown away
-export const JUMP_EPOCH: u32 = CUT + 0x1808; // u32, counts what makes the jump cache stale
+export const JUMP_EPOCH: u32 = CUT + 0x1808; // u32, counts what makes the jump cache stale for privilege 0 to 2
 export const JUMP_CONTEXT: u32 = CUT + 0x180c; // u32, epoch, CPU, privilege and code mode that its entries must have
 export const POOL_NEXT: u32 = CUT + 0x1810; // u32, first frame not handed out
 export const POOL_USED: u32 = CUT + 0x1814; // u32, frames below were handed out before: what they hold is not zero
 export const LAZY_FRAMES: u32 = CUT + 0x1818; // u32, the host may have content for a frame that is handed out
+export const PROGRAM_JUMP_EPOCH: u32 = CUT + 0x181c; // u32, the same for privilege 3
 export const TLB_JOURNALS: u32 = 0xd2000; // for each CPU 2 KiB: 1 + number of TLB entries filled since a flush, their addresses
 export const TLB_JOURNAL_SIZE: u32 = 0x800;
+export const GLOBAL_TLB_JOURNALS: u32 = 0xd6000; // the same of entries with a global translation
 export const RECORDS: u32 = 0x100000;
 export const RECORDS_END: u32 = 0x300000;
 export const MORE_TLBS: u32 = 0x300000;

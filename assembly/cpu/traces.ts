@@ -21,6 +21,7 @@ import {
   JUMP_COUNT,
   JUMP_EPOCH,
   JUMPS,
+  PROGRAM_JUMP_EPOCH,
   RECORDS,
   RECORDS_END,
   RECORDS_NEXT,
@@ -34,8 +35,15 @@ import {
 } from "../layout";
 import { isBreakpoint } from "../machine/instruments";
 import { FRAME_CODE, frameFlags, frameOf, isRam, markCode } from "../mmu/frames";
-import { noteLarge, protectFrame, readPhysical } from "../mmu/memory";
-import { FETCH, INVALID, walk, walkLarge } from "../mmu/walk";
+import {
+  FETCH_GLOBAL,
+  fetchEntry,
+  noteLarge,
+  PROGRAM_FETCHES,
+  protectFrame,
+  readPhysical,
+} from "../mmu/memory";
+import { FETCH, INVALID, walk, walkGlobal, walkLarge } from "../mmu/walk";
 import { checksPage, isChecking } from "../shadow/check";
 import { isTagged } from "../shadow/tags";
 import { decode } from "./decode";
@@ -60,11 +68,19 @@ export function tracesReset(): void {
 
 /** A translation or code has changed: what the jump cache knows is out of date. */
 export function forgetJumps(): void {
-  const epoch = (load<u32>(JUMP_EPOCH) + 1) & 0x3ffffff;
+  beginEpoch(JUMP_EPOCH);
+  forgetProgramJumps();
+}
+/** The same of translations for privilege 3 alone. */
+export function forgetProgramJumps(): void {
+  beginEpoch(PROGRAM_JUMP_EPOCH);
+  store<u32>(JUMP_CONTEXT, 0xffffffff);
+}
+function beginEpoch(at: u32): void {
+  const epoch = (load<u32>(at) + 1) & 0x3ffffff;
   // After 2^26 epochs the numbers begin anew, and old entries must not look fresh.
   if (epoch == 0) memory.fill(JUMPS, 0xff, JUMP_COUNT * 16);
-  store<u32>(JUMP_EPOCH, epoch);
-  store<u32>(JUMP_CONTEXT, 0xffffffff);
+  store<u32>(at, epoch);
 }
 
 /** Code in this frame is overwritten: its traces are gone, and the one under way ends with this instruction. */
@@ -93,15 +109,15 @@ function slotOf(physical: u64): u32 {
 
 /** Physical address of the byte at RIP, or INVALID with an exception pending. */
 function fetchAddress(address: u64): u64 {
-  const e = load<u32>(FETCH_BASE) + (((<u32>(address >> 12) & 255) + (load<u32>(CPL) == 3 ? 256 : 0)) << 4);
-  if (load<u64>(e) == address >> 12) return load<u64>(e, 8) | (address & 0xfff);
+  const e = load<u32>(FETCH_BASE) + fetchEntry(address) + (load<u32>(CPL) == 3 ? PROGRAM_FETCHES : 0);
+  if (load<u64>(e) == address >> 12) return (load<u64>(e, 8) & ~0xfff) | (address & 0xfff);
   const physical = walk(address, FETCH);
   if (physical == INVALID) return INVALID;
   if (walkLarge != 0) noteLarge(address);
   // What the jump cache knows must also be cached here: a guest can tell a cached translation from none.
   if (load<u64>(e) != u64.MAX_VALUE) forgetJumps();
   store<u64>(e, address >> 12);
-  store<u64>(e, physical & ~0xfff, 8);
+  store<u64>(e, (physical & ~0xfff) | (walkGlobal ? FETCH_GLOBAL : 0), 8);
   return physical;
 }
 
@@ -161,10 +177,11 @@ export function findTrace(): u32 {
 
 /** What has to be the same for an entry of the jump cache to be good. */
 function jumpContext(): u32 {
+  const isProgram = load<u32>(CPL) == 3;
   return (
-    (load<u32>(JUMP_EPOCH) << 6) |
+    (load<u32>(isProgram ? PROGRAM_JUMP_EPOCH : JUMP_EPOCH) << 6) |
     (load<u32>(ACTIVE) << 3) |
-    (load<u32>(CPL) == 3 ? 4 : 0) |
+    (isProgram ? 4 : 0) |
     (load<u32>(CODE_MODE) >> 5)
   );
 }

@@ -4,7 +4,7 @@
  *
  *   +0  u64 page if readable, else a tag that cannot match      +16 u32 host address of the page
  *   +8  u64 page if writable without further ado                +20 u32 host address of its shadow (0: none)
- *   +24 u64 physical page, and what is cached: bit 0 global, bit 1 writable, bit 2 anything at all
+ *   +24 u64 physical page, and what is cached: bit 0 global (its shadow too), bit 1 writable, bit 2 anything at all
  *
  * A guest can tell what is cached from what is not (it may change tables without INVLPG), so a cached translation
  * stays one when its fast path is taken away: for a page that begins to hold code, for dirty tracking, after a
@@ -37,7 +37,7 @@ import {
   segmentLimit,
   TLB_NEVER,
 } from "../cpu/state";
-import { flushCodeIn, forgetJumps } from "../cpu/traces";
+import { flushCodeIn, forgetJumps, forgetProgramJumps } from "../cpu/traces";
 import { isMmio, mmioRead, mmioWrite } from "../devices/bus";
 import {
   ACTIVE,
@@ -47,6 +47,7 @@ import {
   FETCH_TLB,
   FETCH_TLB_SIZE,
   FLAGS,
+  GLOBAL_TLB_JOURNALS,
   LARGE_CACHED,
   LARGE_CACHED_SIZE,
   MORE_FETCH_TLBS,
@@ -63,7 +64,7 @@ import {
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
-import { mayAccess, shadowOf } from "../shadow/check";
+import { mayAccess, shadowGlobal, shadowOf } from "../shadow/check";
 import { forgetShadowPages, isShadow } from "../shadow/pages";
 import { hasTag, isTagged } from "../shadow/tags";
 import { FRAME_CODE, FRAME_DIRTY, frameFlags, frameOf, hitsCode, isRam, markDirty } from "./frames";
@@ -460,20 +461,26 @@ export function tlbOf(cpu: u32): u32 {
 export function fetchTlbOf(cpu: u32): u32 {
   return cpu == 0 ? FETCH_TLB : MORE_FETCH_TLBS + (cpu - 1) * FETCH_TLB_SIZE;
 }
-/** Where the bit of this address's group lies, and its mask. */
-function largeWord(address: u64): u32 {
-  return LARGE_CACHED + load<u32>(ACTIVE) * LARGE_CACHED_SIZE + ((<u32>(address >> 27) & 63) << 3);
+/** A number for the 2 MiB that an address lies in. Others share it, but in no layout that kernels have. */
+function largeGroup(address: u64): u64 {
+  const group = address >> 21;
+  return group ^ (group >> 12) ^ (group >> 24) ^ (group >> 36);
 }
-function largeBit(address: u64): u64 {
-  return (<u64>1) << ((address >> 21) & 63);
+/** Where the bit of a group lies, and its mask. */
+function largeWord(group: u64): u32 {
+  return LARGE_CACHED + load<u32>(ACTIVE) * LARGE_CACHED_SIZE + ((<u32>(group >> 6) & 63) << 3);
+}
+function largeBit(group: u64): u64 {
+  return (<u64>1) << (group & 63);
 }
 
 /** A piece of a large page is cached: INVLPG anywhere in that page has to forget it. A GiB covers many groups. */
 export function noteLarge(address: u64): void {
   if (walkLarge == 2)
     return memory.fill(LARGE_CACHED + load<u32>(ACTIVE) * LARGE_CACHED_SIZE, 0xff, LARGE_CACHED_SIZE);
-  const word = largeWord(address);
-  store<u64>(word, load<u64>(word) | largeBit(address));
+  const group = largeGroup(address);
+  const word = largeWord(group);
+  store<u64>(word, load<u64>(word) | largeBit(group));
 }
 
 const CACHED_GLOBAL: u64 = 1;
@@ -499,8 +506,8 @@ function translate(page: u64, address: u64, kind: u32, system: u32 = 0): u64 {
   const cached = CACHED | (walkGlobal ? CACHED_GLOBAL : 0) | (walkWritable ? CACHED_WRITABLE : 0);
   store<u64>(e, (physical & ~0xfff) | cached, 24);
   store<u64>(e, page ^ 0x1000);
-  noteFilled(e);
   bind(page, physical);
+  if ((known & CACHED) == 0 || ((known ^ load<u64>(e, 24)) & CACHED_GLOBAL) != 0) noteFilled(e);
   return physical;
 }
 
@@ -512,6 +519,7 @@ function bind(page: u64, physical: u64): void {
   if (load<u64>(e) != page) {
     store<u32>(e, frameOf(physical), 16);
     store<u32>(e, shadowOf(page), 20);
+    if (!shadowGlobal) store<u64>(e, known & ~CACHED_GLOBAL, 24);
   }
   const flags = frameFlags(physical);
   const isPlain = (flags & FRAME_CODE) == 0 && (flags & FRAME_DIRTY) != 0;
@@ -531,7 +539,8 @@ export function unbindAll(): void {
   unbindWrites();
   forgetJumps();
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
-    store<u32>(journalOf(cpu), 0);
+    store<u32>(journalOf(cpu, false), 0);
+    store<u32>(journalOf(cpu, true), 0);
     const base = tlbOf(cpu);
     for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
       const e = base + i * 32;
@@ -557,14 +566,14 @@ function emptyEntry(e: u32): void {
 }
 
 /**
- * A CPU's journal names the entries filled since its TLBs were last empty, so that emptying them again costs what
- * was used of them. 0 instead of a count: nobody knows, look at all.
+ * A CPU's two journals name the entries filled with global and other translations since those were last emptied, so
+ * that emptying them again costs what was used of them. 0 instead of a count: nobody knows, look at all.
  */
-function journalOf(cpu: u32): u32 {
-  return TLB_JOURNALS + cpu * TLB_JOURNAL_SIZE;
+function journalOf(cpu: u32, isGlobal: bool): u32 {
+  return (isGlobal ? GLOBAL_TLB_JOURNALS : TLB_JOURNALS) + cpu * TLB_JOURNAL_SIZE;
 }
 function noteFilled(e: u32): void {
-  const journal = journalOf(load<u32>(ACTIVE));
+  const journal = journalOf(load<u32>(ACTIVE), (load<u64>(e, 24) & CACHED_GLOBAL) != 0);
   const count = load<u32>(journal);
   if (count == 0) return;
   if (count * 4 == TLB_JOURNAL_SIZE) {
@@ -577,32 +586,55 @@ function noteFilled(e: u32): void {
 
 /** Empties the entries of a CPU's TLBs, or those whose translation is not global. */
 function emptyEntries(cpu: u32, keepGlobal: bool): void {
-  const journal = journalOf(cpu);
-  const count = load<u32>(journal);
-  let kept: u32 = 1;
-  if (count != 0) {
-    for (let n: u32 = 1; n < count; n++) {
-      const e = load<u32>(journal + n * 4);
-      if (keepGlobal && (load<u64>(e, 24) & CACHED_GLOBAL) != 0) store<u32>(journal + kept++ * 4, e);
-      else emptyEntry(e);
-    }
+  const journal = journalOf(cpu, false);
+  const globals = journalOf(cpu, true);
+  if (load<u32>(journal) != 0 && (keepGlobal || load<u32>(globals) != 0)) {
+    emptyNamed(journal, keepGlobal);
+    if (!keepGlobal) emptyNamed(globals, false);
   } else {
     const base = tlbOf(cpu);
-    for (let i: u32 = 0; i < (TLB_NEVER + 1) * 1024; i++) {
-      const e = base + i * 32;
-      if (keepGlobal && (load<u64>(e, 24) & CACHED_GLOBAL) != 0) kept = 0;
-      else emptyEntry(e);
-    }
+    for (let i: u32 = 0; i < (TLB_NEVER + 1) * 1024; i++) emptyUnless(base + i * 32, keepGlobal);
   }
-  store<u32>(journal, kept);
-  memory.fill(fetchTlbOf(cpu), 0xff, FETCH_TLB_SIZE);
-  forgetShadowPages(cpu);
-  forgetJumps();
+  store<u32>(journal, 1);
+  if (!keepGlobal) store<u32>(globals, 1);
+  forgetShadowPages(cpu, keepGlobal);
+}
+function emptyNamed(journal: u32, keepGlobal: bool): void {
+  const end = journal + load<u32>(journal) * 4;
+  for (let at = journal + 4; at < end; at += 4) emptyUnless(load<u32>(at), keepGlobal);
+}
+/** An entry may be named by both journals: what it holds now counts. */
+function emptyUnless(e: u32, keepGlobal: bool): void {
+  if (!keepGlobal || (load<u64>(e, 24) & CACHED_GLOBAL) == 0) emptyEntry(e);
+}
+
+// The fetch TLB, by page: those of privilege 0 to 2, then those of 3. +0 u64 page number, +8 u64 physical page, bit 0 global
+const FETCH_ENTRIES: u32 = 256;
+export const PROGRAM_FETCHES: u32 = FETCH_ENTRIES * 16;
+export const FETCH_GLOBAL: u64 = 1;
+/** Offset of an address's entry. A kernel's image and its modules, which end in the same bits, get different ones. */
+export function fetchEntry(address: u64): u32 {
+  return (<u32>((address >> 12) ^ (address >> 22)) & (FETCH_ENTRIES - 1)) << 4;
+}
+/** Of programs' pages all are forgotten: that one of them is global hardly happens. */
+function forgetLocalFetches(cpu: u32): void {
+  const kernel = fetchTlbOf(cpu);
+  memory.fill(kernel + PROGRAM_FETCHES, 0xff, PROGRAM_FETCHES);
+  forgetProgramJumps();
+  let found = false;
+  for (let e = kernel; e < kernel + PROGRAM_FETCHES; e += 16) {
+    if (load<u64>(e) == u64.MAX_VALUE || (load<u64>(e, 8) & FETCH_GLOBAL) != 0) continue;
+    store<u64>(e, u64.MAX_VALUE);
+    found = true;
+  }
+  if (found) forgetJumps();
 }
 
 function emptyTlb(cpu: u32): void {
   memory.fill(LARGE_CACHED + cpu * LARGE_CACHED_SIZE, 0, LARGE_CACHED_SIZE);
   emptyEntries(cpu, false);
+  memory.fill(fetchTlbOf(cpu), 0xff, FETCH_TLB_SIZE);
+  forgetJumps();
 }
 
 /**
@@ -620,19 +652,22 @@ export function flushAllTlbs(): void {
 
 /** Forgets translations that are not global (CR3 loads). */
 export function flushTlbNonGlobal(): void {
-  emptyEntries(load<u32>(ACTIVE), true);
+  const cpu = load<u32>(ACTIVE);
+  emptyEntries(cpu, true);
+  forgetLocalFetches(cpu);
 }
 
 /** INVLPG: forgets the page of this address, all of it if it is large. */
 export function flushPage(address: u64): void {
   if (isShadow(address)) return flushTlb();
-  if ((load<u64>(largeWord(address)) & largeBit(address)) != 0) return flushTlb();
+  const group = largeGroup(resolve(address));
+  if ((load<u64>(largeWord(group)) & largeBit(group)) != 0) return flushTlb();
   const first = load<u32>(TLB_BASE) + (<u32>(address >> 7) & 0x7fe0);
   for (let mode: u32 = 0; mode < TLB_NEVER; mode++) emptyEntry(first + mode * TLB_SIZE);
-  const fetch = load<u32>(FETCH_BASE) + ((<u32>(address >> 12) & 255) << 4);
-  const page = resolve(address) >> 12;
-  forgetFetched(fetch, page);
-  forgetFetched(fetch + 256 * 16, page);
+  const page = resolve(address);
+  const fetch = load<u32>(FETCH_BASE) + fetchEntry(page);
+  forgetFetched(fetch, page >> 12);
+  forgetFetched(fetch + PROGRAM_FETCHES, page >> 12);
 }
 /** The jump cache knows nothing of a page that is not cached for fetches. */
 function forgetFetched(entry: u32, page: u64): void {

@@ -64,6 +64,7 @@ function storeEntry(at: u64, value: u64, size: u32): void {
 export function walk(address: u64, kind: u32): u64 {
   if ((cr0() & CR0_PG) == 0) {
     walkWritable = true;
+    walkGlobal = false;
     walkLarge = 0;
     return address & 0xffffffff;
   }
@@ -109,6 +110,8 @@ export function walk(address: u64, kind: u32): u64 {
   return INVALID;
 }
 
+/** Whether the translation that peek() found last is global. */
+export let peekGlobal: bool = false;
 /** Physical address of a supervisor address in long mode as the tables say it, or INVALID; nothing is marked or raised. */
 export function peek(address: u64): u64 {
   if (!inLongMode()) return INVALID;
@@ -118,6 +121,7 @@ export function peek(address: u64): u64 {
     if ((entry & P) == 0) return INVALID;
     if (shift == 12 || (shift < 39 && (entry & PS) != 0)) {
       const mask: u64 = ((<u64>1) << shift) - 1;
+      peekGlobal = (entry & 0x100) != 0;
       return ((entry & ADDRESS & ~mask) | (address & mask)) & PHYSICAL_BITS;
     }
     table = entry & ADDRESS;

@@ -40,7 +40,7 @@ import {
   TLB_MODE,
   TLB_SIZE,
 } from "../layout";
-import { FIRST, granuleBits, shadowAddress, shadowHost } from "./pages";
+import { FIRST, granuleBits, isShadowGlobal, shadowAddress, shadowHost } from "./pages";
 import {
   compareTags,
   isTagged,
@@ -67,17 +67,23 @@ export function checksPage(page: u64): bool {
   );
 }
 
+/** Whether what shadowOf() found last holds in every address space. */
+export let shadowGlobal: bool = true;
 /**
  * What an entry of the TLB in force keeps: host address of the page's shadow bytes, 0 in the TLB of programs, whose
  * accesses are not checked. What the processor does for itself while one runs fills the kernel's TLB, so the TLB counts.
  */
 export function shadowOf(page: u64): u32 {
+  shadowGlobal = true;
   if (load<u32>(SHADOW_ON) == 0 || load<u32>(TLB_MODE) == load<u32>(TLB_BASE) + TLB_USER * TLB_SIZE) return 0;
   if (isTagged() && matchesAll(page)) return 0;
   const address = isTagged() ? page | TOP : page;
   const host = address < FIRST ? 0 : shadowHost(shadowAddress(address));
   // All of them on one page of the shadow: nothing says that its offset is aligned.
-  if (host != 0 && (host & 0xfff) <= 4096 - (4096 >> <u32>granuleBits())) return host;
+  if (host != 0) {
+    shadowGlobal = isShadowGlobal(shadowAddress(address));
+    if ((host & 0xfff) <= 4096 - (4096 >> <u32>granuleBits())) return host;
+  } else shadowGlobal = false;
   // Bytes that allow nothing, and the tag of no pointer that is looked at.
   memory.fill(SHADOW_NONE, 0xff, 512);
   return SHADOW_NONE;

@@ -4,7 +4,7 @@
  */
 import { ACTIVE, SHADOW_OFFSET, SHADOW_ON, SHADOW_PAGES, SHADOW_PAGES_SIZE } from "../layout";
 import { frameOf, isRam } from "../mmu/frames";
-import { INVALID, peek } from "../mmu/walk";
+import { INVALID, peek, peekGlobal } from "../mmu/walk";
 import { isTagged } from "./tags";
 
 /** The lowest address that has a shadow: where the upper half begins. */
@@ -27,21 +27,33 @@ export function isShadow(address: u64): bool {
   );
 }
 
+const GLOBAL: u64 = 1;
+function entryOf(shadow: u64): u32 {
+  return SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 31) << 4);
+}
+
 /** Host address of a byte of the shadow, 0 when it is not mapped. */
 export function shadowHost(shadow: u64): u32 {
-  const known = SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 31) << 4);
+  const known = entryOf(shadow);
   const tag = (shadow & ~0xfff) | 1;
   if (load<u64>(known) != tag) {
     const physical = peek(shadow);
     if (physical == INVALID) return 0;
     store<u64>(known, tag);
-    store<u64>(known, physical, 8);
+    store<u64>(known, (physical & ~0xfff) | (peekGlobal ? GLOBAL : 0), 8);
   }
   const physical = load<u64>(known, 8);
   return isRam(physical) ? frameOf(physical) + (<u32>shadow & 0xfff) : 0;
 }
 
-/** A CPU's translations are forgotten: those of the shadow too. */
-export function forgetShadowPages(cpu: u32): void {
-  memory.fill(SHADOW_PAGES + cpu * SHADOW_PAGES_SIZE, 0, SHADOW_PAGES_SIZE);
+/** Whether a byte of the shadow that shadowHost() has found stays where it is in every address space. */
+export function isShadowGlobal(shadow: u64): bool {
+  return (load<u64>(entryOf(shadow), 8) & GLOBAL) != 0;
+}
+
+/** A CPU's translations are forgotten, or those that are not global: so are those of the shadow. */
+export function forgetShadowPages(cpu: u32, keepGlobal: bool): void {
+  const first = SHADOW_PAGES + cpu * SHADOW_PAGES_SIZE;
+  for (let known = first; known < first + SHADOW_PAGES_SIZE; known += 16)
+    if (!keepGlobal || (load<u64>(known, 8) & GLOBAL) == 0) store<u64>(known, 0);
 }

@@ -5,6 +5,7 @@
  * Mirrors Linux kernel/kexec_core.c and crash_reserve.c.
  */
 #include <asm/processor.h>
+#include <asm/tlbflush.h>
 #include <linux/boot.h>
 #include <linux/kexec.h>
 #include <linux/mm.h>
@@ -319,8 +320,7 @@ static void protect_crashkres(bool protect)
 		if (pte && *pte & _PAGE_PRESENT)
 			*pte = protect ? *pte & ~_PAGE_RW : *pte | _PAGE_RW;
 	}
-	write_cr4(read_cr4() & ~0x80UL); /* global translations go with PGE */
-	write_cr4(read_cr4() | 0x80UL);
+	flush_tlb_all();
 }
 
 /* Loads into a slot what was made for it, in place of what was there. An image for a crash is protected. */

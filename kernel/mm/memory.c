@@ -100,7 +100,7 @@ static void zap_range(struct mm_struct *mm, unsigned long start, unsigned long e
 		free_page((unsigned long)__va(*pte & PTE_PFN_MASK));
 		*pte = 0;
 		mm->rss_stat.count[MM_ANONPAGES].counter--;
-		__asm__ volatile("invlpg (%0)" : : "r"(start) : "memory");
+		invlpg(start);
 	}
 }
 

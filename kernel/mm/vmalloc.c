@@ -1,9 +1,9 @@
 /* Virtually contiguous memory, each area with an unmapped page behind it. Mirrors Linux mm/vmalloc.c. */
 #include <asm/processor.h>
+#include <asm/tlbflush.h>
 #include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/smp.h>
 #include <linux/spinlock.h>
 
 struct list_head vmap_area_list = LIST_HEAD_INIT(vmap_area_list);
@@ -129,20 +129,6 @@ struct page *vmalloc_to_page(const void *addr)
 	return pte && *pte & _PAGE_PRESENT ? pfn_to_page((*pte & PTE_PFN_MASK) >> PAGE_SHIFT) : NULL;
 }
 
-/* No entry is global: reloading CR3 forgets all of them. */
-static void do_flush_tlb_all(void *info)
-{
-	write_cr3(read_cr3());
-}
-
-/* On every CPU, before memory is anybody else's or a permission counts. */
-void flush_tlb_all(void)
-{
-	if (num_online_cpus() > 1)
-		smp_call_function_many(~0UL, do_flush_tlb_all, NULL, true);
-	do_flush_tlb_all(NULL);
-}
-
 /* Takes an area of that kind away. */
 static void remove_area(const void *p, unsigned long kind)
 {
@@ -160,12 +146,9 @@ static void remove_area(const void *p, unsigned long kind)
 	spin_unlock_irqrestore(&vmap_area_lock, flags);
 	if (!found)
 		return;
-	for (unsigned long a = va->va_start; a < va->va_end - PAGE_SIZE; a += PAGE_SIZE) {
+	for (unsigned long a = va->va_start; a < va->va_end - PAGE_SIZE; a += PAGE_SIZE)
 		*pte_of(init_top_pgt, a, false) &= ~_PAGE_PRESENT;
-		__asm__ volatile("invlpg (%0)" : : "r"(a) : "memory");
-	}
-	if (num_online_cpus() > 1) /* before the pages are anybody else's */
-		smp_call_function_many(~0UL, do_flush_tlb_all, NULL, true);
+	flush_tlb_kernel_range(va->va_start, va->va_end - PAGE_SIZE);
 	free_area_pages(va->va_start, va->va_end - PAGE_SIZE, kind == VM_ALLOC);
 	kasan_poison_vmalloc((void *)va->va_start, va->va_end - va->va_start);
 	spin_lock_irqsave(&vmap_area_lock, flags);

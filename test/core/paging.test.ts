@@ -193,6 +193,50 @@ describe("what stays cached", () => {
     expect(core.exceptions()).toEqual([]);
     expect(core.registers().rbx).toBe(result);
   });
+
+  /** Reads each of the first 512 pages: mov esi, 1ff000h; mov eax, [rsi]; sub esi, 1000h; jnz back. */
+  const readMany = [0xbe, ...u32(0x1ff000), 0x8b, 0x06, 0x81, 0xee, ...u32(0x1000), 0x75, 0xf6];
+  test.each<readonly [string, bigint, bigint, readonly number[], bigint]>([
+    ["many pages and a write of CR3", 0n, 0n, cr3, NEW],
+    ["many pages and a write of CR3, global", GLOBAL, 0n, cr3, OLD],
+    ["many global pages and a write of CR3", 0n, GLOBAL, cr3, NEW],
+    ["many global pages and a write of CR3, global", GLOBAL, GLOBAL, cr3, OLD],
+    ["many global pages and CR4.PGE, global", GLOBAL, GLOBAL, toggle(0x80), NEW],
+  ])("after %s", async (_name, bits, others, forget, result) => {
+    const pieces = [
+      ...windowOf({ 0: BigInt(frame(0)) | 3n | bits }),
+      { address: DIRECTORY, bytes: bytesOf(0x83n | others) },
+      { address: frame(0), bytes: Uint8Array.of(1) },
+      { address: frame(1), bytes: Uint8Array.of(2) },
+    ];
+    // The window is read last: page 200h of the TLB's 1024 is nobody else's.
+    const code = [...PGE, ...readMany, ...readWindow, ...change, ...forget, ...readWindow, HLT];
+    const core = await ring0(code, {}, { pieces });
+    core.run(5000);
+    expect(core.exceptions()).toEqual([]);
+    expect(core.registers().rbx).toBe(result);
+  });
+
+  /** The window's first page as code: mov ebx, n; ret. */
+  const returning = (n: number): Uint8Array => Uint8Array.of(0xbb, ...u32(n), 0xc3);
+  test.each<readonly [string, bigint, readonly number[], bigint]>([
+    ["nothing", 0n, [], OLD],
+    ["a write of CR3", 0n, cr3, NEW],
+    ["a write of CR3, global", GLOBAL, cr3, OLD],
+    ["INVLPG, global", GLOBAL, invlpg, NEW],
+    ["CR4.PGE, global", GLOBAL, toggle(0x80), NEW],
+  ])("of code after %s", async (_name, bits, forget, result) => {
+    const pieces = [
+      ...windowOf({ 0: BigInt(frame(0)) | 3n | bits }),
+      { address: frame(0), bytes: returning(1) },
+      { address: frame(1), bytes: returning(2) },
+    ];
+    const call = [...movEax(at(0)), 0xff, 0xd0];
+    const core = await ring0([...PGE, ...call, ...change, ...forget, ...call, HLT], {}, { pieces });
+    core.run(100);
+    expect(core.exceptions()).toEqual([]);
+    expect(core.registers().rbx).toBe(result);
+  });
 });
 
 describe("INVPCID is refused", () => {

@@ -1,7 +1,7 @@
 /** The processor's shadow check by itself: what is refused, when, and how it goes on (assembly/shadow/check.ts). */
 import { describe, expect, it } from "vitest";
 import type { Core } from "../../bindings/core/core.ts";
-import { CODE, ring0 } from "../core/ring0.ts";
+import { CODE, DIRECTORY, ring0 } from "../core/ring0.ts";
 
 const HLT = 0xf4;
 const SHADOW_CHECK = 22;
@@ -159,6 +159,34 @@ describe("the shadow check", () => {
     core.run(200);
     const rip = BigInt(CODE + ENABLE.length + 7 + 2 + 6);
     expect(core.exceptions()).toMatchObject([{ vector: SHADOW_CHECK, rip }]);
+  });
+
+  it.each([
+    ["another page after a write of CR3", 0n, [SHADOW_CHECK]],
+    ["the same page after it where that is global", 0x100n, []],
+  ])("sees %s as the shadow of a page that is global", async (_, global, expected) => {
+    const TABLE = 0x40000;
+    const entry = (address: number): number[] => [...u32(address | 3 | Number(global)), 0, 0, 0, 0];
+    const pieces = [
+      {
+        address: DIRECTORY,
+        bytes: Uint8Array.from([...u32(0x183), 0, 0, 0, 0, ...u32(TABLE | 3), 0, 0, 0, 0]),
+      },
+      // The shadow of DATA is in page 6, that of the table itself in page 8.
+      {
+        address: TABLE,
+        bytes: Uint8Array.from([...Array(16).keys()].flatMap((n) => entry(SHADOW + n * 0x1000))),
+      },
+      { address: SHADOW + 0x7000, bytes: new Uint8Array(0x1000).fill(0xff) },
+    ];
+    const pge = [0x0f, 0x20, 0xe0, 0x0d, ...u32(0x80), 0x0f, 0x22, 0xe0]; // or CR4, PGE
+    const read = [0x8a, 0x03]; // mov al, [rbx]
+    const change = [0xc7, 0x83, ...u32(TABLE - DATA + 6 * 8), ...u32((SHADOW + 0x7000) | 3)];
+    const cr3 = [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8];
+    const code = [...pge, ...ENABLE, ...point(DATA), ...read, ...change, ...cr3, ...read, HLT];
+    const core = await ring0(code, {}, { shadowCheck: true, pieces });
+    core.run(200);
+    expect(vectors(core)).toEqual(expected);
   });
 
   it("refuses what has no shadow, and faults where the shadow is not mapped", async () => {

@@ -59,11 +59,12 @@ static inline __attribute__((always_inline)) void *page_address(const struct pag
 #define _PAGE_ACCESSED 0x20UL
 #define _PAGE_DIRTY 0x40UL
 #define _PAGE_PSE 0x80UL
+#define _PAGE_GLOBAL 0x100UL
 #define _PAGE_NX (1UL << 63)
 #define PTE_PFN_MASK 0x000ffffffffff000UL
-/* A kernel table; a kernel page, which is not code until set_memory_x() says so. */
+/* A kernel table; a kernel page, which is in every address space and is not code until set_memory_x() says so. */
 #define _KERNPG_TABLE 0x63UL
-#define PAGE_KERNEL (0x63UL | _PAGE_NX)
+#define PAGE_KERNEL (0x163UL | _PAGE_NX)
 
 extern void *high_memory;
 extern atomic_long_t _totalram_pages, vm_node_stat[NR_VM_NODE_STAT_ITEMS];
@@ -127,7 +128,6 @@ static inline bool is_vmalloc_addr(const void *p)
 }
 void *module_alloc(size_t size);
 void vfree(const void *p);
-void flush_tlb_all(void);
 void vmalloc_init(void);
 
 unsigned long *pte_of(pgd_t *pgd, unsigned long addr, bool create);

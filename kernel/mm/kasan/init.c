@@ -4,6 +4,7 @@
  * (docs/kasan.md), where there is one. Mirrors Linux 6.1 arch/x86/mm/kasan_init_64.c and mm/kasan/init.c.
  */
 #include "kasan.h"
+#include <asm/tlbflush.h>
 #include <linux/boot.h>
 #include <linux/module.h>
 #include <linux/smp.h>
@@ -157,7 +158,7 @@ void kasan_init(void *(*alloc)(unsigned long size))
 	zero_between(KASAN_SHADOW_START, kasan_mem_to_shadow((void *)VMALLOC_START), alloc);
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)(VMALLOC_END + 1)), kasan_mem_to_shadow((void *)MODULES_VADDR), alloc);
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)MODULES_END), (void *)KASAN_SHADOW_END, alloc);
-	write_cr3(read_cr3());
+	__flush_tlb_all();
 	kasan_enabled = true;
 #ifdef CONFIG_KASAN_COMPILER
 	kasan_checked = true;

@@ -79,7 +79,7 @@ static bool kfence_protect_page(unsigned long addr, bool protect)
 	if (!pte || *pte & _PAGE_PSE)
 		return false;
 	*pte = protect ? *pte & ~_PAGE_PRESENT : *pte | _PAGE_PRESENT;
-	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
+	invlpg(addr);
 	return true;
 }
 

@@ -96,7 +96,7 @@ trampoline_start:
 trampoline_32:
 	movl	$16, %eax
 	movl	%eax, %ds
-	movl	$0xa0, %eax		/* PAE, PGE */
+	movl	$0x20, %eax		/* PAE; PGE has to wait for the kernel's own tables */
 	movl	%eax, %cr4
 	movl	$PHYS(trampoline_pgd), %eax
 	movl	%eax, %cr3
@@ -154,6 +154,8 @@ secondary_startup_64_no_verify:
 	.cfi_undefined rip
 	movq	$PHYS(init_top_pgt), %rax
 	movq	%rax, %cr3
+	movl	$0xa0, %eax		/* PAE, PGE */
+	movq	%rax, %cr4
 	lgdt	gdt_pointer(%rip)
 	movq	initial_stack(%rip), %rsp
 	ENTER_KERNEL initial_gs(%rip)
@@ -161,6 +163,8 @@ secondary_startup_64_no_verify:
 	ud2
 .Lboot_processor:
 	movq	%cr4, %rax
+	andq	$~0x80, %rax		/* PGE: what was global before goes */
+	movq	%rax, %cr4
 	orq	$0xa0, %rax		/* PAE, PGE */
 	movq	%rax, %cr4
 	movl	$0xc0000080, %ecx
@@ -206,14 +210,14 @@ level3_kernel_pgt:
 level2_ident_pgt:				/* the first GiB in pages of 2 MiB */
 	.set	.Lframe, 0
 	.rept	512
-	.quad	(.Lframe << 21) + 0xe3
+	.quad	(.Lframe << 21) + 0x1e3
 	.set	.Lframe, .Lframe + 1
 	.endr
 	.globl level2_kernel_pgt
 level2_kernel_pgt:				/* 64 MiB of image; modules use the rest */
 	.set	.Lframe, 0
 	.rept	32
-	.quad	(.Lframe << 21) + 0xe3
+	.quad	(.Lframe << 21) + 0x1e3
 	.set	.Lframe, .Lframe + 1
 	.endr
 	.fill	480, 8, 0

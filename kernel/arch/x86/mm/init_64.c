@@ -5,6 +5,7 @@
  * Mirrors Linux arch/x86/mm/init_64.c.
  */
 #include <asm/processor.h>
+#include <asm/tlbflush.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/set_memory.h>

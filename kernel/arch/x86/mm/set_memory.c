@@ -1,5 +1,6 @@
 /* Permissions of kernel pages, page by page. Mirrors Linux arch/x86/mm/pat/set_memory.c. */
 #include <asm/processor.h>
+#include <asm/tlbflush.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/set_memory.h>
@@ -20,8 +21,10 @@ static int split_large_page(unsigned long *pmd)
 
 static int change_page_attr(unsigned long addr, int numpages, unsigned long set, unsigned long clear)
 {
-	for (unsigned long end = addr + numpages * PAGE_SIZE; addr < end; addr += PAGE_SIZE) {
-		unsigned long *pte = pte_of(init_top_pgt, addr, false);
+	unsigned long end = addr + numpages * PAGE_SIZE;
+
+	for (unsigned long a = addr; a < end; a += PAGE_SIZE) {
+		unsigned long *pte = pte_of(init_top_pgt, a, false);
 
 		if (!pte || !(*pte & _PAGE_PRESENT))
 			continue;
@@ -30,12 +33,11 @@ static int change_page_attr(unsigned long addr, int numpages, unsigned long set,
 
 			if (err)
 				return err;
-			pte = pte_of(init_top_pgt, addr, false);
+			pte = pte_of(init_top_pgt, a, false);
 		}
 		*pte = (*pte & ~clear) | set;
-		__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
 	}
-	flush_tlb_all();
+	flush_tlb_kernel_range(addr, end);
 	return 0;
 }
 
@@ -61,7 +63,7 @@ int set_memory_4k(unsigned long addr, int numpages)
 
 int set_memory_np(unsigned long addr, int numpages)
 {
-	return change_page_attr(addr, numpages, 0, _PAGE_PRESENT);
+	return change_page_attr(addr, numpages, 0, _PAGE_PRESENT | _PAGE_GLOBAL);
 }
 
 int set_memory_x(unsigned long addr, int numpages)

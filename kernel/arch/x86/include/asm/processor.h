@@ -71,6 +71,7 @@ static inline unsigned long read_cr3(void) { unsigned long v; __asm__ volatile("
 static inline unsigned long read_cr4(void) { unsigned long v; __asm__ volatile("mov %%cr4, %0" : "=r"(v)); return v; }
 static inline void write_cr3(unsigned long v) { __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
 static inline void write_cr4(unsigned long v) { __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
+static inline void invlpg(unsigned long addr) { __asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory"); }
 static inline u64 rdmsrl(u32 msr) { u32 a, d; __asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(msr)); return a | (u64)d << 32; }
 static inline void wrmsrl(u32 msr, u64 v) { __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32))); }
 static inline u64 rdtsc(void) { u32 a, d; __asm__ volatile("rdtsc" : "=a"(a), "=d"(d)); return a | (u64)d << 32; }
@@ -79,6 +80,7 @@ static inline void cpu_relax(void) { __asm__ volatile("pause" : : : "memory"); }
 static inline void stac(void) { if (read_cr4() & 0x200000) __asm__ volatile("stac" : : : "memory"); }
 static inline void clac(void) { if (read_cr4() & 0x200000) __asm__ volatile("clac" : : : "memory"); }
 
+#define X86_CR4_PGE 0x80UL
 #define MSR_EFER 0xc0000080
 #define MSR_STAR 0xc0000081
 #define MSR_LSTAR 0xc0000082
