@@ -507,7 +507,12 @@ export class Core {
 
   #applyInstruments(what: "data" | "hooks"): void {
     this.instruments.apply();
-    if (what === "data") this.#instance.exports.flushAllTlbs();
+    if (what === "data") this.flushTlbs();
+  }
+
+  /** Every CPU forgets what it has cached of its page tables: for changes to them that are to count at once. */
+  flushTlbs(): void {
+    this.#instance.exports.flushAllTlbs();
   }
 
   /** A digest of all that the guest can see. Equal machines have equal digests. */
@@ -549,7 +554,7 @@ export class Core {
     this.instruments.apply();
     this.#instance.exports.adoptCpus();
     // A page that the state says is cached would not be looked at.
-    if (this.#instance.view.getUint32(at.WATCH_COUNT, true) !== 0) this.#instance.exports.flushAllTlbs();
+    if (this.#instance.view.getUint32(at.WATCH_COUNT, true) !== 0) this.flushTlbs();
   }
 
   /** The machine is no more, and using it throws `machine-stopped`. Its snapshots and forks live on. */

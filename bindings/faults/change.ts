@@ -142,7 +142,7 @@ function read(core: Core, physical: bigint, size: 1 | 8): bigint {
   return size === 1 ? BigInt(bytes[0] ?? 0) : new DataView(bytes.buffer).getBigUint64(0, true);
 }
 
-/** The entry of the page tables that CR3 points to. */
+/** The entry of the page tables that CR3 points to. No CPU goes on with what it has cached: the kernel's pages are global. */
 function flipEntry(
   core: Core,
   symbols: SymbolTable,
@@ -160,6 +160,7 @@ function flipEntry(
     const isLeaf = level === 1 || (level < 4 && (entry & LARGE) !== 0n);
     if (level === wanted || isLeaf || (entry & PRESENT) === 0n) {
       const record = flip(core, symbols, kind, { physical, virtual: physical + DIRECT_MAP }, bit, 8);
+      core.flushTlbs();
       return { ...record, level };
     }
     table = entry & FRAME;

@@ -54,7 +54,7 @@ export const machineFaults = {
     );
   },
 
-  /** One bit (0 to 63) of the page table entry that maps an address turns round. Cached translations stay. */
+  /** One bit (0 to 63) of the page table entry that maps an address turns round, and no CPU goes on with what it has cached. */
   flipPageTable(
     options: FaultOptions & { readonly place: Place; readonly bit: number; readonly level?: number },
   ): MachineFault {

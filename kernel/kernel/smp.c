@@ -103,6 +103,8 @@ void smp_call_function_many(unsigned long mask, smp_call_func_t fn, void *info, 
 	int cpu;
 
 	mask &= __cpu_online_mask.bits[0] & ~(1UL << smp_processor_id());
+	if (!mask)
+		return;
 	for_each_cpu(cpu, mask) {
 		if (!wait)
 			wait_for_call(&array[cpu]);

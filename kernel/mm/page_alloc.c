@@ -13,6 +13,7 @@
 #include <linux/page_poison.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include "kasan/shadow.h"
 
 #define PAGE_TYPE_BUDDY (~0x80u)
 #define PAGE_FLAGS_CHECK_AT_FREE                                                                                     \

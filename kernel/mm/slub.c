@@ -52,6 +52,7 @@ static void init_cache(struct kmem_cache *s, struct kmem_cache_node *node, const
 		calculate_debug_sizes(s);
 	kasan_cache_create(s, &s->size);
 	s->size = ALIGN(s->size, s->align);
+	s->reciprocal_size = ((1UL << 32) + s->size - 1) / s->size;
 	while ((PAGE_SIZE << order) / s->size < 4 && order < 3)
 		order++;
 	s->oo.x = order << 16 | (PAGE_SIZE << order) / s->size;

@@ -85,8 +85,6 @@ void kasan_restore_multi_shot(bool enabled);
 bool kasan_report(unsigned long addr, size_t size, bool is_write, unsigned long ip);
 
 void __kasan_unpoison_range(const void *addr, size_t size);
-void __kasan_unpoison_pages(struct page *page, unsigned int order);
-void __kasan_poison_pages(struct page *page, unsigned int order);
 void __kasan_cache_create(struct kmem_cache *cache, unsigned int *size);
 void __kasan_poison_slab(struct page *page);
 /* These return the pointer that is to be used from now on. */
@@ -108,8 +106,6 @@ void __kasan_poison_vmalloc(const void *start, unsigned long size);
 
 #define KASAN_HOOK(call) do { if (unlikely(kasan_enabled)) call; } while (0)
 #define kasan_unpoison_range(addr, size) KASAN_HOOK(__kasan_unpoison_range(addr, size))
-#define kasan_unpoison_pages(page, order) KASAN_HOOK(__kasan_unpoison_pages(page, order))
-#define kasan_poison_pages(page, order) KASAN_HOOK(__kasan_poison_pages(page, order))
 #define kasan_cache_create(cache, size) KASAN_HOOK(__kasan_cache_create(cache, size))
 #define kasan_poison_slab(page) KASAN_HOOK(__kasan_poison_slab(page))
 #define kasan_slab_alloc(cache, object) (unlikely(kasan_enabled) ? __kasan_slab_alloc(cache, object) : (object))

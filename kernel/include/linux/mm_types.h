@@ -46,7 +46,9 @@ struct kmem_cache {
 	struct kmem_cache_cpu *cpu_slab;
 	slab_flags_t flags;
 	unsigned long min_partial;
-	unsigned int size, object_size, offset, cpu_partial;
+	unsigned int size, object_size;
+	u32 reciprocal_size; /* 2^32 / size, rounded up: no slab is so large that it matters */
+	unsigned int offset, cpu_partial;
 	struct kmem_cache_order_objects oo, max, min;
 	gfp_t allocflags;
 	int refcount;

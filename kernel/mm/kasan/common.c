@@ -1,4 +1,5 @@
 /* What the allocators tell KASAN of slabs and large kmallocs, in every mode. Mirrors Linux 6.1 mm/kasan/common.c. */
+#include "quarantine.h"
 #include "shadow.h"
 #include "track.h"
 #include <linux/kfence.h>
@@ -38,9 +39,10 @@ noinline depot_stack_handle_t kasan_save_stack(u64 hash)
 	return handle;
 }
 
-noinline void kasan_set_track(struct kasan_track *track, u64 hash)
+noinline void *kasan_set_track(struct kasan_track *track, u64 hash, void *object)
 {
 	track->stack = kasan_save_stack(hash);
+	return object;
 }
 
 /* Its objects have tags, the pages have none. */
@@ -53,50 +55,55 @@ void __kasan_poison_slab(struct page *page)
 	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_SLAB_REDZONE);
 }
 
-/* Part of its caller: Linux's traces of generic mode do not have it. */
-static inline __attribute__((always_inline)) void save_alloc_track(struct kmem_cache *cache, void *object)
+/* What size leaves of the object is red zone. Part of its callers, and small: generic mode is to be fast. */
+static inline __attribute__((always_inline)) void *resize_generic_object(struct kmem_cache *cache, void *object, size_t size)
 {
 	struct kasan_track *track = &kasan_get_alloc_meta(cache, object)->alloc_track;
 	u64 hash;
 
-	if (!set_recent_track(track, &hash))
-		kasan_set_track(track, hash);
+	fill_object_shadow(object, size, cache->object_size, KASAN_SLAB_REDZONE);
+	return set_recent_track(track, &hash) ? object : kasan_set_track(track, hash, object);
 }
 
-/* What size leaves of the object is red zone. */
-static inline __attribute__((always_inline)) void resize_object(struct kmem_cache *cache, void *object, size_t size)
+/* Both return the object that is to be used, so that nothing need be kept over them. */
+static noinline void *resize_tagged_object(struct kmem_cache *cache, void *object, size_t size)
 {
-	unsigned long used, all;
+	unsigned long used = ALIGN(size, KASAN_GRANULE_SIZE), all = ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE);
 
-	if (!kasan_tags()) {
-		fill_object_shadow(object, size, cache->object_size, KASAN_SLAB_REDZONE);
-		save_alloc_track(cache, object);
-		return;
-	}
-	used = ALIGN(size, KASAN_GRANULE_SIZE);
-	all = ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE);
 	kasan_unpoison(object, size);
 	kasan_poison((char *)object + used, all - used, KASAN_SLAB_REDZONE);
-	kasan_save_alloc_info(cache, object);
+	return object;
+}
+
+static noinline void *tag_object(struct kmem_cache *cache, void *object, size_t size)
+{
+	return resize_tagged_object(cache, kasan_set_tag(object, kasan_random_tag()), size);
+}
+
+static noinline void *kasan_reduce_and_alloc(struct kmem_cache *cache, void *object, size_t size)
+{
+	__kasan_quarantine_reduce();
+	return resize_generic_object(cache, object, size);
+}
+
+static inline __attribute__((always_inline)) void *kasan_alloc(struct kmem_cache *cache, void *object, size_t size)
+{
+	if (unlikely(kasan_tags()))
+		return kasan_save_alloc_info(tag_object(cache, object, size));
+	if (unlikely(kasan_quarantine_is_full()))
+		return kasan_reduce_and_alloc(cache, object, size);
+	return resize_generic_object(cache, object, size);
 }
 
 /* As large as its cache says. */
 noinline void *__kasan_slab_alloc(struct kmem_cache *cache, void *object)
 {
-	kasan_quarantine_reduce();
-	if (kasan_tags())
-		object = kasan_set_tag(object, kasan_random_tag());
-	resize_object(cache, object, cache->object_size);
-	return object;
+	return kasan_alloc(cache, object, cache->object_size);
 }
 
 noinline void *__kasan_kmalloc(struct kmem_cache *cache, void *object, size_t size)
 {
-	kasan_quarantine_reduce();
-	if (kasan_tags())
-		object = kasan_set_tag(object, kasan_random_tag());
-	resize_object(cache, object, size);
-	return object;
+	return kasan_alloc(cache, object, size);
 }
 
 static void resize_large(void *ptr, size_t size)
@@ -110,7 +117,8 @@ static void resize_large(void *ptr, size_t size)
 /* The pages have been given a tag already. */
 void *__kasan_kmalloc_large(void *ptr, size_t size)
 {
-	kasan_quarantine_reduce();
+	if (!kasan_tags() && kasan_quarantine_is_full())
+		__kasan_quarantine_reduce();
 	resize_large(ptr, size);
 	return ptr;
 }
@@ -121,40 +129,63 @@ noinline void *__kasan_krealloc(void *object, size_t size)
 
 	if (is_kfence_address(object))
 		return object;
-	if (PageSlab(page))
-		resize_object(page->slab_cache, object, size);
-	else
+	if (!PageSlab(page))
 		resize_large(object, size);
+	else if (kasan_tags())
+		kasan_save_alloc_info(resize_tagged_object(page->slab_cache, object, size));
+	else
+		resize_generic_object(page->slab_cache, object, size);
 	return object;
+}
+
+/* Not what is usual: a bad free, or an object that may be looked at for a while yet. */
+static noinline bool kasan_free_unusual(struct kmem_cache *cache, struct page *page, void *object, unsigned long ip)
+{
+	if (nearest_obj(cache, page, object) != kasan_reset_tag(object))
+		kasan_report_invalid_free(object, ip, KASAN_REPORT_INVALID_FREE);
+	else if (cache->flags & SLAB_TYPESAFE_BY_RCU)
+		return false;
+	else
+		kasan_report_invalid_free(object, ip, KASAN_REPORT_DOUBLE_FREE);
+	return true;
+}
+
+/* NULL: it is not to be freed. */
+static noinline void *untag_object(struct kmem_cache *cache, struct page *page, void *object, unsigned long ip)
+{
+	if (nearest_obj(cache, page, object) != kasan_reset_tag(object) || !kasan_byte_accessible(object)) {
+		kasan_free_unusual(cache, page, object, ip);
+		return NULL;
+	}
+	kasan_poison(object, ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE), KASAN_SLAB_FREE);
+	return object;
+}
+
+/* At the start of a slot, or of what would be one behind the last: that has no object's shadow. */
+static inline __attribute__((always_inline)) bool is_usual(struct kmem_cache *cache, struct page *page, const void *object)
+{
+	u32 offset = (u32)(unsigned long)object - (u32)(page_to_pfn(page) << PAGE_SHIFT) - cache->red_left_pad;
+
+	return (u32)((u64)offset * cache->reciprocal_size >> 32) * cache->size == offset && !(cache->flags & SLAB_TYPESAFE_BY_RCU);
 }
 
 noinline bool __kasan_slab_free(struct kmem_cache *cache, struct page *page, void *object, unsigned long ip)
 {
-	bool accessible = kasan_tags() ? kasan_byte_accessible(object) : *generic_shadow(object) < 8;
-	struct kasan_track *track;
+	struct kasan_free_meta *meta;
 	u64 hash;
 
-	if (unlikely(nearest_obj(cache, page, object) != kasan_reset_tag(object))) {
-		kasan_report_invalid_free(object, ip, KASAN_REPORT_INVALID_FREE);
-		return true;
+	if (unlikely(kasan_tags()) && !(cache->flags & SLAB_TYPESAFE_BY_RCU)) {
+		object = untag_object(cache, page, object, ip);
+		return !object || kasan_save_free_info(object, 0);
 	}
-	if (unlikely(cache->flags & SLAB_TYPESAFE_BY_RCU)) /* may be looked at for a while yet */
-		return false;
-	if (unlikely(!accessible)) {
-		kasan_report_invalid_free(object, ip, KASAN_REPORT_DOUBLE_FREE);
-		return true;
-	}
-	if (kasan_tags()) {
-		kasan_poison(object, ALIGN(cache->object_size, (unsigned int)KASAN_GRANULE_SIZE), KASAN_SLAB_FREE);
-		kasan_save_free_info(cache, object, 0);
-		return false;
-	}
-	fill_object_shadow(object, 0, cache->object_size, KASAN_SLAB_FREE);
+	if (unlikely(!is_usual(cache, page, object) || *generic_shadow(object) >= 8)) /* in the tag modes too: that of RCU */
+		return kasan_free_unusual(cache, page, object, ip);
+	fill_shadow(generic_shadow(object), (cache->object_size + 7) / 8, KASAN_SLAB_FREE);
 	*generic_shadow(object) = KASAN_SLAB_FREETRACK;
-	track = &kasan_get_free_meta(cache, object)->free_track;
-	if (!set_recent_track(track, &hash))
-		kasan_save_free_info(cache, object, hash);
-	kasan_quarantine_put(cache, object);
+	meta = kasan_get_free_meta(cache, object);
+	if (unlikely(!set_recent_track(&meta->free_track, &hash)))
+		return kasan_save_free_info(object, hash);
+	kasan_quarantine_put(&meta->quarantine_link, cache->size);
 	return true;
 }
 

@@ -7,6 +7,7 @@
  * Shadow: fc where nothing is, 00 the object, fb free; fa in the first granule of a free object whose free_track holds.
  * Mirrors Linux 6.1 mm/kasan/generic.c.
  */
+#include "quarantine.h"
 #include "shadow.h"
 #include "track.h"
 #include <asm/stacktrace.h>
@@ -40,13 +41,21 @@ static inline __attribute__((always_inline)) bool range_is_poisoned(unsigned lon
 	return !is_zero(shadow, last - shadow) || (*last && (*last >= 8 || (end & 7) >= *last));
 }
 
-noinline bool kasan_check_range(unsigned long addr, size_t size, bool write, unsigned long ret_ip)
+/* The checks that are not plainly passed. */
+static noinline bool kasan_check_again(unsigned long addr, size_t size, bool write, unsigned long ret_ip)
 {
 	if (!kasan_enabled || !size)
 		return true;
 	if (kasan_tags() ? kasan_tags_match(addr, size) : addr + size >= addr && addr_has_metadata(addr) && !range_is_poisoned(addr, size))
 		return true;
 	return !kasan_report(addr, size, write, ret_ip);
+}
+
+noinline bool kasan_check_range(unsigned long addr, size_t size, bool write, unsigned long ret_ip)
+{
+	if (likely(kasan_enabled && !kasan_tags() && size && addr + size >= addr && addr_has_metadata(addr) && !range_is_poisoned(addr, size)))
+		return true;
+	return kasan_check_again(addr, size, write, ret_ip);
 }
 
 /*
@@ -72,12 +81,19 @@ void exc_shadow_check(struct pt_regs *regs, long error_code)
 	regs->flags &= ~X86_EFLAGS_DF;
 }
 
-noinline void kasan_save_free_info(struct kmem_cache *cache, void *object, u64 hash)
+noinline bool kasan_save_free_info(void *object, u64 hash)
 {
-	if (kasan_tags())
+	struct kmem_cache *cache = virt_to_head_page(object)->slab_cache;
+	struct kasan_free_meta *meta;
+
+	if (kasan_tags()) {
 		save_stack_info(cache, object, true);
-	else
-		kasan_set_track(&kasan_get_free_meta(cache, object)->free_track, hash);
+		return false;
+	}
+	meta = kasan_get_free_meta(cache, object);
+	kasan_set_track(&meta->free_track, hash, object);
+	kasan_quarantine_put(&meta->quarantine_link, cache->size);
+	return true;
 }
 
 /* Red zones grow with objects: an overrun of an array of them is long. */

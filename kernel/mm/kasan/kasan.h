@@ -69,10 +69,13 @@ static inline struct kasan_free_meta *kasan_get_free_meta(struct kmem_cache *cac
  */
 void kasan_poison(const void *addr, size_t size, u8 value);
 void kasan_unpoison(const void *addr, size_t size);
+void kasan_tag_pages(struct page *page, unsigned int order);
 bool kasan_byte_accessible(const void *addr);
 
-void kasan_save_alloc_info(struct kmem_cache *cache, void *object);
-void kasan_save_free_info(struct kmem_cache *cache, void *object, u64 hash);
+/* Returns the object. */
+void *kasan_save_alloc_info(void *object);
+/* Where no recent stack has the hash. True: the object is in the quarantine then. */
+bool kasan_save_free_info(void *object, u64 hash);
 /* The object of a slab that an address lies in, or in whose slot. */
 static inline void *nearest_obj(struct kmem_cache *cache, struct page *page, const void *addr)
 {
@@ -80,15 +83,6 @@ static inline void *nearest_obj(struct kmem_cache *cache, struct page *page, con
 	unsigned int index = (unsigned int)((char *)kasan_reset_tag(addr) - base) / cache->size;
 
 	return base + min(index, page->objects - 1u) * cache->size + cache->red_left_pad;
-}
-void kasan_quarantine_put(struct kmem_cache *cache, void *object);
-/* Lets the oldest objects go when they are more than a 32nd of memory. */
-extern unsigned long quarantine_size, quarantine_max_size;
-void __kasan_quarantine_reduce(void);
-static inline void kasan_quarantine_reduce(void)
-{
-	if (unlikely(READ_ONCE(quarantine_size) > quarantine_max_size))
-		__kasan_quarantine_reduce();
 }
 /* mm/slub.c: the free itself. */
 void ___cache_free(struct kmem_cache *cache, void *object);

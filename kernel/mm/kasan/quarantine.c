@@ -3,46 +3,49 @@
  * batch when it has grown to a MiB; the oldest batch is let go when all of them are more than a 32nd of memory.
  * Mirrors Linux 6.1 mm/kasan/quarantine.c.
  */
+#include "quarantine.h"
 #include "shadow.h"
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 
-#define QUARANTINE_PERCPU_SIZE (1UL << 20)
 #define QUARANTINE_BATCHES 128
 #define QUARANTINE_FRACTION 32
 
-/* Oldest first. */
-struct qlist_head { struct qlist_node *head, *tail; unsigned long bytes; };
-
-static DEFINE_PER_CPU(struct qlist_head, cpu_quarantine); /* with interrupts off */
+DEFINE_PER_CPU(struct qlist_head, cpu_quarantine);
 static DEFINE_RAW_SPINLOCK(quarantine_lock); /* of all that follows */
 static struct qlist_head global_quarantine[QUARANTINE_BATCHES];
 static int quarantine_head, quarantine_tail;
 static unsigned long quarantine_batch_size;
 unsigned long quarantine_size, quarantine_max_size; /* of the batches */
 
-static inline __attribute__((always_inline)) void qlist_put(struct qlist_head *q, struct qlist_node *link, unsigned long size)
+static void qlist_put(struct qlist_head *q, struct qlist_node *link, unsigned long size)
 {
-	if (likely(q->head))
-		q->tail->next = link;
-	else
-		q->head = link;
-	q->tail = link;
-	link->next = NULL;
+	link->next = q->head;
+	q->head = link;
 	q->bytes += size;
 }
 
+/* A batch gets a second list hardly ever: its end is looked for. */
 static void qlist_move_all(struct qlist_head *from, struct qlist_head *to)
 {
-	if (!from->head)
-		return;
-	if (to->head)
-		to->tail->next = from->head;
-	else
-		to->head = from->head;
-	to->tail = from->tail;
+	struct qlist_node **end = &from->head;
+
+	if (to->head) {
+		while (*end)
+			end = &(*end)->next;
+		*end = to->head;
+	}
+	to->head = from->head;
 	to->bytes += from->bytes;
 	*from = (struct qlist_head){ 0 };
+}
+
+/* All of a CPU's list, while others add to it. */
+static struct qlist_head qlist_take(struct qlist_head *q)
+{
+	unsigned long bytes = __atomic_exchange_n(&q->bytes, 0, __ATOMIC_RELAXED);
+
+	return (struct qlist_head){ .head = __atomic_exchange_n(&q->head, NULL, __ATOMIC_ACQUIRE), .bytes = bytes };
 }
 
 static struct kmem_cache *cache_of(const struct qlist_node *link)
@@ -64,30 +67,21 @@ static void qlist_free_all(const struct qlist_head *q)
 	}
 }
 
-static noinline void end_batch(struct qlist_head *q)
+noinline void kasan_quarantine_end_batch(struct qlist_head *q)
 {
-	raw_spin_lock(&quarantine_lock);
-	quarantine_size += q->bytes;
-	qlist_move_all(q, &global_quarantine[quarantine_tail]);
+	struct qlist_head batch = qlist_take(q);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&quarantine_lock, flags);
+	quarantine_size += batch.bytes;
+	qlist_move_all(&batch, &global_quarantine[quarantine_tail]);
 	if (global_quarantine[quarantine_tail].bytes >= quarantine_batch_size) {
 		int next = (quarantine_tail + 1) % QUARANTINE_BATCHES;
 
 		if (next != quarantine_head)
 			quarantine_tail = next;
 	}
-	raw_spin_unlock(&quarantine_lock);
-}
-
-void kasan_quarantine_put(struct kmem_cache *cache, void *object)
-{
-	struct qlist_head *q;
-	unsigned long flags = local_irq_save();
-
-	q = this_cpu_ptr(&cpu_quarantine);
-	qlist_put(q, &kasan_get_free_meta(cache, object)->quarantine_link, cache->size);
-	if (unlikely(q->bytes > QUARANTINE_PERCPU_SIZE))
-		end_batch(q);
-	local_irq_restore(flags);
+	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
 }
 
 void __kasan_quarantine_reduce(void)
@@ -124,11 +118,13 @@ static void qlist_move_cache(struct qlist_head *from, struct qlist_head *to, str
 
 static void per_cpu_remove_cache(void *cache)
 {
-	struct qlist_head to_free = { 0 };
-	unsigned long flags = local_irq_save();
+	struct qlist_head all = qlist_take(this_cpu_ptr(&cpu_quarantine)), to_free = { 0 };
 
-	qlist_move_cache(this_cpu_ptr(&cpu_quarantine), &to_free, cache);
-	local_irq_restore(flags);
+	qlist_move_cache(&all, &to_free, cache);
+	for (struct qlist_node *link = all.head, *next; link; link = next) {
+		next = link->next;
+		kasan_quarantine_put(link, cache_of(link)->size);
+	}
 	qlist_free_all(&to_free);
 }
 
@@ -140,9 +136,11 @@ void kasan_quarantine_remove_cache(struct kmem_cache *cache)
 
 	on_each_cpu(per_cpu_remove_cache, cache, true);
 	raw_spin_lock_irqsave(&quarantine_lock, flags);
-	for (int i = 0; i < QUARANTINE_BATCHES; i++)
+	for (int i = 0; i < QUARANTINE_BATCHES; i++) {
+		quarantine_size -= global_quarantine[i].bytes;
 		qlist_move_cache(&global_quarantine[i], &to_free, cache);
-	quarantine_size -= to_free.bytes;
+		quarantine_size += global_quarantine[i].bytes;
+	}
 	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
 	qlist_free_all(&to_free);
 }

@@ -33,27 +33,14 @@ void __kasan_unpoison_range(const void *addr, size_t size)
 	kasan_unpoison(addr, size);
 }
 
-/* In the tag modes a random tag for all of them, which page_address() knows from now on. */
-void __kasan_unpoison_pages(struct page *page, unsigned int order)
+/* A random tag for all of them, which page_address() knows from now on. */
+void kasan_tag_pages(struct page *page, unsigned int order)
 {
-	u8 tag;
+	u8 tag = kasan_random_tag();
 
-	if (!kasan_tags()) {
-		fill_page_shadow(page, order, 0);
-		return;
-	}
-	tag = kasan_random_tag();
 	for (unsigned long i = 0; i < 1UL << order; i++)
 		page_kasan_tag_set(page + i, tag);
 	kasan_unpoison(page_address(page), PAGE_SIZE << order);
-}
-
-void __kasan_poison_pages(struct page *page, unsigned int order)
-{
-	if (kasan_tags())
-		kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_PAGE_FREE);
-	else
-		fill_page_shadow(page, order, KASAN_PAGE_FREE);
 }
 
 /* Pages of shadow for an area, as far as its neighbours did not need them already. */

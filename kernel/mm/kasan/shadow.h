@@ -8,19 +8,19 @@ static inline __attribute__((always_inline)) u8 *generic_shadow(const void *addr
 	return (u8 *)(((unsigned long)addr >> 3) + KASAN_GENERIC_OFFSET);
 }
 
-/* Most objects have few bytes of shadow: they are stored, the last of them twice if need be. */
+/* Most objects have few bytes of shadow: they are stored, some of them twice if need be. */
 static inline __attribute__((always_inline)) void fill_shadow(u8 *shadow, size_t count, u8 value)
 {
 	u64 word = value * 0x0101010101010101;
 
 	if (count > 32) {
 		__asm__ volatile("rep stosb" : "+D"(shadow), "+c"(count) : "a"(value) : "memory");
+	} else if (count >= 16) {
+		*(u64 *)shadow = *(u64 *)(shadow + 8) = word;
+		*(u64 *)(shadow + count - 16) = *(u64 *)(shadow + count - 8) = word;
 	} else if (count >= 8) {
-		u8 *last = shadow + count - 8;
-
-		for (; shadow < last; shadow += 8)
-			*(u64 *)shadow = word;
-		*(u64 *)last = word;
+		*(u64 *)shadow = word;
+		*(u64 *)(shadow + count - 8) = word;
 	} else if (count & 4) {
 		*(u32 *)shadow = word;
 		*(u32 *)(shadow + count - 4) = word;
@@ -38,6 +38,27 @@ static inline __attribute__((always_inline)) void fill_page_shadow(struct page *
 	size_t words = PAGE_SIZE / 8 / 8 << order;
 
 	__asm__ volatile("rep stosq" : "+D"(shadow), "+c"(words) : "a"(value * 0x0101010101010101) : "memory");
+}
+
+/* The page allocator gives pages away, and gets them back. */
+static inline __attribute__((always_inline)) void kasan_unpoison_pages(struct page *page, unsigned int order)
+{
+	if (likely(!kasan_enabled))
+		return;
+	if (kasan_tags())
+		kasan_tag_pages(page, order);
+	else
+		fill_page_shadow(page, order, 0);
+}
+
+static inline __attribute__((always_inline)) void kasan_poison_pages(struct page *page, unsigned int order)
+{
+	if (likely(!kasan_enabled))
+		return;
+	if (kasan_tags())
+		kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_PAGE_FREE);
+	else
+		fill_page_shadow(page, order, KASAN_PAGE_FREE);
 }
 
 /* An object, of which what lies behind size is red zone. */

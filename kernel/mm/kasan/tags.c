@@ -66,7 +66,8 @@ noinline void save_stack_info(struct kmem_cache *cache, void *object, bool is_fr
 	};
 }
 
-noinline void kasan_save_alloc_info(struct kmem_cache *cache, void *object)
+noinline void *kasan_save_alloc_info(void *object)
 {
-	save_stack_info(cache, object, false);
+	save_stack_info(virt_to_head_page(object)->slab_cache, object, false);
+	return object;
 }

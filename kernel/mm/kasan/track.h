@@ -13,22 +13,30 @@
 #define HANDLE_MASK ((1UL << DEPOT_HANDLE_BITS) - 1)
 extern u64 kasan_recent_stacks[RECENT_SETS][2];
 
-/* 0 on an interrupt's or exception's stack: that one is unwound. */
-static inline __attribute__((always_inline)) u64 hash_frames(const unsigned long *frame)
+/*
+ * 0 on an interrupt's or exception's stack: that one is unwound. Frames are counted from the end of the stack, below
+ * which lie the registers of the program, which are its affair: one comparison then says that the next frame is above
+ * this one and below the end.
+ */
+static inline __attribute__((always_inline)) u64 hash_frames(const void *stack, const unsigned long *frame)
 {
-	/* above it lie the registers of the program, which are its affair */
-	unsigned long start = (unsigned long)current->stack, end = start + THREAD_SIZE - sizeof(struct pt_regs) - 2 * sizeof(*frame);
-	const unsigned long *next;
+	const unsigned long room = THREAD_SIZE - sizeof(struct pt_regs) - 2 * sizeof(*frame) + 1;
+	unsigned long end = (unsigned long)stack + room, at = (unsigned long)frame - end, next;
 	u64 hash = 0;
 
-	if (unlikely((unsigned long)frame - start >= THREAD_SIZE))
+	if (unlikely(at < -room))
 		return 0;
-	for (;; frame = next) {
-		next = (const unsigned long *)frame[0];
-		hash = (hash ^ frame[1]) * 0x9e3779b97f4a7c15;
-		if (next <= frame || (unsigned long)next > end)
-			return hash ^ hash >> 32;
+	for (;;) { /* two at a time, so that nothing is moved */
+		hash = (hash ^ *(const unsigned long *)(end + at + 8)) * 0x9e3779b97f4a7c15;
+		next = *(const unsigned long *)(end + at) - end;
+		if (next <= at)
+			break;
+		hash = (hash ^ *(const unsigned long *)(end + next + 8)) * 0x9e3779b97f4a7c15;
+		at = *(const unsigned long *)(end + next) - end;
+		if (at <= next)
+			break;
 	}
+	return hash ^ hash >> 32;
 }
 
 /* 0: it has to be unwound. */
@@ -46,18 +54,20 @@ static inline __attribute__((always_inline)) depot_stack_handle_t recent_stack(u
 }
 
 depot_stack_handle_t kasan_save_stack(u64 hash);
-void kasan_set_track(struct kasan_track *track, u64 hash);
+/* Unwinds. Returns the object: its callers then need not keep it. */
+void *kasan_set_track(struct kasan_track *track, u64 hash, void *object);
 
-/* The stack from the function on that this is part of. */
+/* The stack from the function on that this is part of. False: it is to be unwound. */
 static inline __attribute__((always_inline)) bool set_recent_track(struct kasan_track *track, u64 *hash)
 {
-	track->pid = current->pid;
+	const struct task_struct *task = current;
+
+	track->pid = task->pid;
 	track->stack = 0;
 	*hash = 0;
 	if (unlikely(!kasan_stacktrace))
 		return true;
-	*hash = hash_frames(__builtin_frame_address(0));
-	track->stack = recent_stack(*hash);
-	return likely(track->stack);
+	*hash = hash_frames(task->stack, __builtin_frame_address(0));
+	return likely(track->stack = recent_stack(*hash));
 }
 #endif
