@@ -32,6 +32,7 @@ interface Options {
   readonly format?: string;
   readonly compression?: string;
   readonly dumpLevel?: string;
+  readonly split?: string;
   readonly json?: boolean;
   readonly memory: string;
   readonly append?: string;
@@ -51,6 +52,7 @@ export function crashCommand(): Command {
     .option("--format <name>", "of the vmcore: elf or kdump-compressed; default elf from the host")
     .option("--compression <name>", "of a kdump-compressed vmcore: zlib, none; zstd by the crash kernel")
     .option("--dump-level <0-31>", "what the vmcore leaves out, as makedumpfile -d")
+    .option("--split <2-8>", "so many files, vmcore.1 and so on, by the crash kernel's makedumpfile --split")
     .option("--json", "print the report as JSON")
     .option("--memory <size>", "guest memory", "128M")
     .option("--append <words>", "words for the kernel command line")
@@ -106,11 +108,17 @@ async function runCrash(name: string, options: Options): Promise<void> {
 }
 
 /** Options of the dump; their values are checked where the dump is written. */
-function dumpOptions({ kdump, format, compression, dumpLevel }: Options): DumpOptions {
-  if (kdump === undefined && [format, compression, dumpLevel].some((option) => option !== undefined)) {
+function dumpOptions({ kdump, format, compression, dumpLevel, split }: Options): DumpOptions {
+  if (kdump === undefined && [format, compression, dumpLevel, split].some((option) => option !== undefined)) {
     throw new CrashlabError(
       "bad-option",
-      "expected --kdump with --format, --compression and --dump-level, found none; add --kdump host",
+      "expected --kdump with --format, --compression, --dump-level and --split, found none; add --kdump host",
+    );
+  }
+  if (kdump === "host" && split !== undefined) {
+    throw new CrashlabError(
+      "bad-option",
+      "expected --kdump crash-kernel with --split, found host; leave one out",
     );
   }
   return {
@@ -119,5 +127,6 @@ function dumpOptions({ kdump, format, compression, dumpLevel }: Options): DumpOp
       ? {}
       : { compression: oneOf("--compression", ["zlib", "none", "zstd"], compression) }),
     ...(dumpLevel === undefined ? {} : { dumpLevel: wholeNumber("--dump-level", dumpLevel) }),
+    ...(split === undefined ? {} : { split: wholeNumber("--split", split) }),
   };
 }

@@ -1,5 +1,5 @@
 /** What a crash leaves in a folder: console.log, report.json, truth.json, vmcore, and the files to read it with. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { loadGuest } from "#assets";
 import { saveFile } from "#files";
 import { CrashlabError } from "../error.ts";
@@ -15,6 +15,8 @@ export interface DumpOptions {
   readonly format?: DumpFormat;
   readonly compression?: "zlib" | "none" | "zstd";
   readonly dumpLevel?: number;
+  /** By the crash kernel: so many files, vmcore.1 and so on. */
+  readonly split?: number;
   /** Ends the dump early; throws `aborted` then. */
   readonly signal?: AbortSignal;
 }
@@ -39,25 +41,31 @@ export async function writeEvidence(
   }
   for (const [name, content] of documents) await writeOutput(folder, name, content);
   if (vmcore === undefined) return documents.map(([name]) => name);
-  await saveDump(join(folder, "vmcore"), machine, vmcore, dump);
-  return [...documents.map(([name]) => name), "vmcore"];
+  const dumps = await saveDump(join(folder, "vmcore"), machine, vmcore, dump);
+  return [...documents.map(([name]) => name), ...dumps.map((path) => basename(path))];
 }
 
-/** Takes the dump, with the bytes that it has so far shown on a terminal. */
+/** Takes the dump, with the bytes that it has so far shown on a terminal; gives the paths of its files. */
 async function saveDump(
   path: string,
   machine: Machine,
   via: "host" | "crash-kernel",
-  { compression, ...dump }: DumpOptions,
-): Promise<void> {
+  { compression, split, ...dump }: DumpOptions,
+): Promise<string[]> {
   const show = process.stderr.isTTY ? progress() : () => undefined;
   const megabytes = (bytes: number): string => `vmcore: ${(bytes / 1e6).toFixed(1)} MB`;
   if (via === "crash-kernel") {
     const packing = compression === undefined ? {} : { compression };
     const onProgress = ({ done }: { done: number }): void => show(megabytes(done), false);
-    const stored = await machine.kdump.capture({ via, ...dump, ...packing, onProgress });
-    show(megabytes(stored.size), true);
-    return stored.save(path);
+    const options = { via, ...dump, ...packing, onProgress } as const;
+    const parts =
+      split === undefined
+        ? [await machine.kdump.capture(options)]
+        : await machine.kdump.capture({ ...options, split });
+    show(megabytes(parts.reduce((sum, { size }) => sum + size, 0)), true);
+    const paths = parts.map((_, index) => (split === undefined ? path : `${path}.${index + 1}`));
+    for (const [index, part] of parts.entries()) await part.save(paths[index] ?? path);
+    return paths;
   }
   if (compression === "zstd") {
     throw new CrashlabError(
@@ -81,4 +89,5 @@ async function saveDump(
     })(),
   );
   show(megabytes(done), true);
+  return [path];
 }

@@ -30,10 +30,10 @@ export class CrashKernel {
   /** Exit status of its makedumpfile. */
   dumped: number | undefined;
 
-  /** After a panic: lets the crash kernel write its dump; gives the disk with it. */
+  /** After a panic: lets the crash kernel write its dump; gives the disk with it. `words`: for its makedumpfile. */
   async run(
     host: CrashKernelHost,
-    words: string,
+    words: (diskBytes: number) => string,
     limits: RunLimits,
     onProgress: (bytes: number) => void,
   ): Promise<SparseDisk> {
@@ -45,14 +45,15 @@ export class CrashKernel {
           'another disk; add "crashkernel=32M" to cmdline and leave disk out',
       );
     }
-    this.words = words;
+    this.words = words(Number(disk.sectors) * SECTOR);
     this.dumped = undefined;
     let seen = 0;
     const latest = host.time + COMES_UP;
     const none = (): boolean => host.kernels < 2 && host.time > latest;
     const done = (): boolean => {
-      if (disk.written !== seen) {
-        seen = disk.written;
+      const written = disk.written();
+      if (written !== seen) {
+        seen = written;
         onProgress(seen);
       }
       return this.dumped !== undefined || host.stopped !== undefined || none();

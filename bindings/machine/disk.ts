@@ -24,17 +24,21 @@ export class SparseDisk implements Disk {
   readonly #chunks: Map<number, Uint8Array<ArrayBuffer>>;
   /** Those that no fork has seen. */
   readonly #own = new Set<number>();
-  #written: number;
+  /** Where the highest sector written of each chunk ends. */
+  readonly #ends: Map<number, number>;
 
   constructor(sectors: bigint, contents?: SparseDisk) {
     this.sectors = sectors;
     this.#chunks = new Map(contents === undefined ? [] : contents.#chunks);
-    this.#written = contents === undefined ? 0 : contents.#written;
+    this.#ends = new Map(contents === undefined ? [] : contents.#ends);
   }
 
-  /** Bytes up to the end of the highest sector written. */
-  get written(): number {
-    return this.#written;
+  /** Where the highest sector written of a stretch ends; its start where none was. The stretch begins and ends with a chunk. */
+  written(from = 0, to: number = Number(this.sectors) * SECTOR): number {
+    let highest = from;
+    for (const [index, end] of this.#ends)
+      if (index >= from / CHUNK && index < to / CHUNK) highest = Math.max(highest, end);
+    return highest;
   }
 
   /** Sectors from `sector` on. */
@@ -45,7 +49,6 @@ export class SparseDisk implements Disk {
   /** Stores whole sectors from `sector` on. */
   write(sector: bigint, bytes: Uint8Array): void {
     let at = Number(sector) * SECTOR;
-    this.#written = Math.max(this.#written, at + bytes.length);
     for (let done = 0; done < bytes.length; ) {
       const index = Math.floor(at / CHUNK);
       const part = Math.min(bytes.length - done, CHUNK - (at % CHUNK));
@@ -56,6 +59,7 @@ export class SparseDisk implements Disk {
       this.#own.add(index);
       done += part;
       at += part;
+      this.#ends.set(index, Math.max(this.#ends.get(index) ?? 0, at));
     }
   }
 

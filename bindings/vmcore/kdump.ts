@@ -4,7 +4,13 @@ import type { Core } from "../core/core.ts";
 import { CrashlabError } from "../error.ts";
 import type { SymbolTable } from "../symbols/table.ts";
 import { GuestSymbols, guestUtsname, vmcoreSource } from "./capture.ts";
-import { type CrashKernelOptions, type DumpDisk, makedumpfileWords, StoredVmcore } from "./crash_kernel.ts";
+import {
+  type CrashKernelOptions,
+  type DumpDisk,
+  makedumpfileWords,
+  StoredVmcore,
+  storedParts,
+} from "./crash_kernel.ts";
 import type { DumpFormat } from "./dump_file.ts";
 import { type VmcoreOptions, type VmcoreSource, vmcoreSize, writeElfVmcore } from "./elf_writer.ts";
 import { flattenedHeader, recordHeader } from "./flattened.ts";
@@ -37,7 +43,7 @@ export interface CrashKernelCaptureOptions extends CrashKernelOptions {
 
 /** Runs the crash kernel until its dump is on the disk. */
 type RunCrashKernel = (
-  words: string,
+  words: (diskBytes: number) => string,
   limits: { readonly budget?: number; readonly signal?: AbortSignal },
   onProgress: (bytes: number) => void,
 ) => Promise<DumpDisk>;
@@ -97,16 +103,18 @@ export class Kdump {
 
   /**
    * A vmcore of the machine as it is, for crash, drgn, gdb, makedumpfile and `crashlab analyze`: read from outside
-   * (`via: "host"`), or written by the crash kernel that the panic has started (`via: "crash-kernel"`). Throws
+   * (`via: "host"`), or written by the crash kernel that the panic has started (`via: "crash-kernel"`), with `split` in
+   * several files. Throws
    * `bad-kernel` when the running kernel has no symbols or is not far enough to have its own page tables,
    * `bad-option` for options that there are not, `machine-stopped` when the crash kernel fails; then the host can
    * still write one.
    */
   capture(options?: CaptureOptions): Promise<VmcoreStream>;
+  capture(options: CrashKernelCaptureOptions & { readonly split: number }): Promise<readonly StoredVmcore[]>;
   capture(options: CrashKernelCaptureOptions): Promise<StoredVmcore>;
   async capture(
     options: CaptureOptions | CrashKernelCaptureOptions = {},
-  ): Promise<VmcoreStream | StoredVmcore> {
+  ): Promise<VmcoreStream | StoredVmcore | readonly StoredVmcore[]> {
     if (options.via === "crash-kernel") {
       const { budget, signal, onProgress } = options;
       const limits = {
@@ -114,7 +122,8 @@ export class Kdump {
         ...(signal === undefined ? {} : { signal }),
       };
       const words = makedumpfileWords(options);
-      return new StoredVmcore(await this.#runCrashKernel(words, limits, (done) => onProgress?.({ done })));
+      const disk = await this.#runCrashKernel(words, limits, (done) => onProgress?.({ done }));
+      return options.split === undefined ? new StoredVmcore(disk) : storedParts(disk, options.split);
     }
     checkOptions(options);
     const packed = options.format === "kdump-compressed";

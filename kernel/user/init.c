@@ -88,8 +88,9 @@ static void load_crash_kernel(void)
 /* In the kernel for a crash: the dump goes out, to the disk that the host attached, or else to a file; then it is over. */
 static void save_vmcore(int doorbell)
 {
-	char words[DUMP_OPTIONS_SIZE] = "-c -d 31", *argv[16] = { "/bin/makedumpfile" }, elf[4], *word = words;
+	char words[DUMP_OPTIONS_SIZE] = "-c -d 31", *argv[24] = { "/bin/makedumpfile" }, elf[4], *word = words;
 	const char *disk = "/dev/cblk0";
+	bool placed = false; /* the words say where to */
 	struct stat st;
 	int n = 1, status;
 
@@ -99,15 +100,21 @@ static void save_vmcore(int doorbell)
 		ioctl(doorbell, CRASHLAB_DUMP_OPTIONS, (unsigned long)words);
 	if (!strcmp(words, "shell")) /* somebody wants to look around first */
 		return;
-	while (*word && n < 13) {
+	while (*word && n < 20) {
+		if (*word == '/' && !placed) {
+			argv[n++] = "/proc/vmcore";
+			placed = true;
+		}
 		argv[n++] = word;
 		word = strchr(word, ' ');
 		if (!word)
 			break;
 		*word++ = 0;
 	}
-	argv[n++] = "/proc/vmcore";
-	argv[n++] = stat(disk, &st) ? "/tmp/vmcore" : (char *)disk;
+	if (!placed) {
+		argv[n++] = "/proc/vmcore";
+		argv[n++] = stat(disk, &st) ? "/tmp/vmcore" : (char *)disk;
+	}
 	argv[n] = NULL;
 	status = run(argv);
 	if (doorbell >= 0)

@@ -1,13 +1,14 @@
 /** kdump from end to end: a crash kernel boots in its reserved memory and writes the first one's memory out. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { boot, type Crash, type CrashlabError, faults, type Machine, Notify } from "../../bindings/index.ts";
-import type { CrashKernelOptions } from "../../bindings/vmcore/index.ts";
+import { type CrashKernelOptions, Vmcore } from "../../bindings/vmcore/index.ts";
 import { VMLINUX } from "../machine/crashed.ts";
+import { pagesByMakedumpfile, pagesOf } from "../vmcore/bitmap.ts";
 
 const RESERVED = 32 << 20;
 let machine: Machine;
@@ -69,6 +70,43 @@ describe("what the crash kernel writes opens in crash", () => {
   });
 });
 
+test("split into three files, put together by makedumpfile --reassemble", async () => {
+  const child = await machine.fork();
+  const parts = await child.kdump.capture({ via: "crash-kernel", split: 3, compression: "zstd" });
+  expect(parts).toHaveLength(3);
+  const names = parts.map((_, index) => join(folder, `part${index}`));
+  for (const [index, part] of parts.entries()) {
+    await part.save(names[index] ?? "");
+    expect(statSync(names[index] ?? "").size).toBeGreaterThan(100_000);
+  }
+  await expect(Vmcore.open(readFileSync(names[1] ?? ""))).rejects.toThrow(/--reassemble/);
+  const whole = join(folder, "reassembled");
+  execFileSync("makedumpfile", ["--reassemble", ...names, whole], { stdio: "pipe" });
+  const { path } = await dump("one", { compression: "zstd" });
+  expect(pagesOf(whole)).toEqual(pagesOf(path));
+  for (const command of ["bt", "ps", "kmem -s"]) expect(inCrash(whole, command)).toBe(inCrash(path, command));
+});
+
+test.each([
+  { split: 1 },
+  { split: 9 },
+  { split: 2.5 },
+  { split: 2, format: "elf" },
+  { split: 2, flattened: true },
+] as const)("refuses %j", async (options) => {
+  await expect(machine.kdump.capture({ via: "crash-kernel", ...options })).rejects.toMatchObject({
+    code: "bad-option",
+  });
+});
+
+test("the crash kernel is told to keep to one CPU, and where the headers of the old memory are", async () => {
+  const { child } = await dump("words", {});
+  // The fork's console begins where the crash kernel had begun already.
+  const lines = [...machine.consoleLog, ...child.consoleLog];
+  const line = lines.findLast((each) => each.includes("Kernel command line: "));
+  expect(line).toMatch(/ maxcpus=1 .* elfcorehdr=0x[0-9a-f]+$/);
+});
+
 test("memory is dumped as it was at the jump, every byte of it", async () => {
   const { path, child } = await dump("whole", { format: "elf", dumpLevel: 0 });
   const file = readFileSync(path);
@@ -92,6 +130,16 @@ test("memory is dumped as it was at the jump, every byte of it", async () => {
   // All memory but the reservation, and the kernel's image a second time.
   expect(compared).toBeGreaterThan((128 << 20) - RESERVED - (2 << 20));
 });
+
+test.each([8, 16, 31])(
+  "at -d %i the guest's makedumpfile keeps the pages that Debian's does",
+  async (dumpLevel) => {
+    const whole = join(folder, "whole");
+    if (!existsSync(whole)) await dump("whole", { format: "elf", dumpLevel: 0 });
+    const { path } = await dump(`level${dumpLevel}`, { compression: "none", dumpLevel });
+    expect(pagesOf(path)).toEqual(pagesByMakedumpfile(whole, dumpLevel));
+  },
+);
 
 test("both ways of capturing give the same backtrace", async () => {
   const child = await machine.fork();

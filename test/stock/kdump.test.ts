@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { SymbolTable } from "../../bindings/symbols/index.ts";
 import { type CommandContext, runCommand, Vmcore } from "../../bindings/vmcore/index.ts";
 import { readSymbols } from "../../bindings/vmcore/vmlinux.ts";
+import { pagesByMakedumpfile, pagesOf } from "../vmcore/bitmap.ts";
 import { bootStock, hasStock, stockInitramfs, stockKernel } from "./files.ts";
 import { buildProgram } from "./program.ts";
 
@@ -68,6 +69,14 @@ describe.skipIf(!hasStock)("kdump of Debian's kernel", () => {
     const captured = await machine.kdump.capture({ format: "elf" });
     const host = join(folder, "host");
     await captured.save(host);
+
+    // Which pages a level leaves out: user pages, page cache and free ones, by another kernel's struct page.
+    for (const dumpLevel of [2, 8, 31]) {
+      const path = join(folder, "level");
+      const packed = { format: "kdump-compressed", compression: "none" } as const;
+      await (await machine.kdump.capture({ ...packed, dumpLevel })).save(path);
+      expect(pagesOf(path)).toEqual(pagesByMakedumpfile(host, dumpLevel));
+    }
 
     const vmcore = join(folder, "vmcore");
     const file = openSync(vmcore, "w");

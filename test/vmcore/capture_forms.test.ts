@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CaptureOptions, Vmcore } from "../../bindings/vmcore/index.ts";
 import { VMLINUX } from "../machine/crashed.ts";
+import { pagesByMakedumpfile, pagesOf } from "./bitmap.ts";
 import { CRASHES, type Dump, makeDump } from "./crashes.ts";
 
 const FORMS: readonly (readonly [string, CaptureOptions])[] = [
@@ -77,6 +78,20 @@ describe("capture()", () => {
     },
   );
 });
+
+/** Each bit by itself, and some together. */
+test.each([0, 1, 2, 4, 8, 16, 9, 24, 31])(
+  "at -d %i the pages are those that makedumpfile keeps",
+  async (dumpLevel) => {
+    const path = join(dump.folder, "level");
+    const packed = { format: "kdump-compressed", compression: "none" } as const;
+    await (await dump.machine.kdump.capture({ ...packed, dumpLevel })).save(path);
+    const pages = pagesOf(path);
+    expect(pages).toEqual(pagesByMakedumpfile(dump.vmcore, dumpLevel));
+    expect(pages.length).toBeGreaterThan(500);
+    if ((dumpLevel & 16) !== 0) expect(pages.length).toBeLessThan(8000);
+  },
+);
 
 describe("makedumpfile", () => {
   test.each(MAKEDUMPFILE)("%s %s %s", async (...options) => {

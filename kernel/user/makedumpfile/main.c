@@ -9,7 +9,8 @@ static int usage(void)
 		   "       makedumpfile --split [-c | -z] [-d LEVEL] VMCORE DUMPFILE DUMPFILE...\n"
 		   "  -c  pages compressed by zlib      -z  by zstd      -E  an ELF file, not compressed\n"
 		   "  -d  leave out: 1 zero pages, 2 page cache, 4 private page cache, 8 user pages, 16 free pages (sum)\n"
-		   "  -F  flattened, for a pipe; DUMPFILE may be -\n");
+		   "  -F  flattened, for a pipe; DUMPFILE may be -\n"
+		   "  DUMPFILE@BYTES begins that far into a disk\n");
 	return 2;
 }
 

@@ -32,7 +32,8 @@ struct counts { u64 zero, cache, user, free, kept; };
 int filter(struct vmcore *v, int level, bool keep_zero, u8 *bitmap, struct counts *counts);
 
 /* ---- output.c: plain, or as records that a pipe can carry ---- */
-struct output { int fd; bool flat, failed; u64 start, used, length, stream_used; u8 *buffer, *stream; };
+struct output { int fd; bool flat, failed; u64 base, start, used, length, stream_used; u8 *buffer, *stream; };
+/* NAME, or DISK@BYTES: not at the disk's start but there, so that one disk takes several files. */
 int output_open(struct output *o, const char *path, bool flat);
 /* Runs of ascending offsets; each run begins at a multiple of a page. */
 void output_at(struct output *o, u64 offset, const void *data, size_t n);

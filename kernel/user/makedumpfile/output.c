@@ -53,7 +53,7 @@ static void flush(struct output *o)
 		put(o, o->buffer, o->used);
 	} else {
 		memset(o->buffer + o->used, 0, n - o->used);
-		if (syscall(SYS_lseek, o->fd, o->start, 0) < 0)
+		if (syscall(SYS_lseek, o->fd, o->base + o->start, 0) < 0)
 			o->failed = true;
 		write_out(o, o->buffer, n);
 	}
@@ -65,7 +65,14 @@ static void flush(struct output *o)
 
 int output_open(struct output *o, const char *path, bool flat)
 {
-	*o = (struct output){ .fd = strcmp(path, "-") ? open(path, O_RDWR | O_CREAT | O_TRUNC) : 1, .flat = flat, .buffer = malloc(BUFFER), .stream = malloc(BUFFER) };
+	char name[128];
+	char *at;
+
+	snprintf(name, sizeof(name), "%s", path);
+	at = strrchr(name, '@');
+	if (at)
+		*at++ = 0;
+	*o = (struct output){ .fd = strcmp(name, "-") ? open(name, O_RDWR | O_CREAT | O_TRUNC) : 1, .flat = flat, .base = at ? strtol(at, NULL, 10) : 0, .buffer = malloc(BUFFER), .stream = malloc(BUFFER) };
 	if (o->fd < 0)
 		return o->fd;
 	if (!o->buffer || !o->stream)

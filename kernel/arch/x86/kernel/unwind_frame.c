@@ -17,11 +17,7 @@ void unwind_start(struct unwind_state *state, struct task_struct *task, struct p
 	state->task = task;
 	if (regs) {
 		state->done = user_mode(regs);
-		state->ip = regs->ip;
-		state->sp = regs->sp;
-		state->bp = regs->bp;
-		state->regs = regs;
-		state->signal = true;
+		unwind_set_regs(state, regs);
 	} else if (task != current && task->on_cpu) { /* it runs elsewhere: its stack is moving */
 		state->done = state->error = true;
 	} else if (task == current) {
@@ -64,13 +60,8 @@ bool unwind_next_frame(struct unwind_state *state)
 	state->regs = NULL;
 	state->signal = false;
 	if (regs) {
-		if (!unwind_read_stack(state, (unsigned long)regs, &next) || !unwind_read_stack(state, (unsigned long)(regs + 1) - 8, &next))
+		if (!unwind_read_regs(state, regs))
 			goto bad;
-		state->regs = regs;
-		state->ip = regs->ip;
-		state->sp = regs->sp;
-		state->bp = regs->bp;
-		state->signal = true;
 		if (user_mode(regs))
 			goto stop;
 		return true;

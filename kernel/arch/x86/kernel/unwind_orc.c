@@ -47,11 +47,7 @@ void unwind_start(struct unwind_state *state, struct task_struct *task, struct p
 			state->done = true;
 			return;
 		}
-		state->ip = regs->ip;
-		state->sp = regs->sp;
-		state->bp = regs->bp;
-		state->regs = regs;
-		state->signal = true;
+		unwind_set_regs(state, regs);
 	} else if (task != current && task->on_cpu) { /* it runs elsewhere: its stack is moving */
 		state->done = state->error = true;
 		return;
@@ -141,13 +137,8 @@ bool unwind_next_frame(struct unwind_state *state)
 	case ORC_TYPE_REGS: {
 		struct pt_regs *regs = (struct pt_regs *)sp;
 
-		if (!unwind_read_stack(state, sp, &value) || !unwind_read_stack(state, sp + sizeof(*regs) - 8, &value))
+		if (!unwind_read_regs(state, regs))
 			goto bad;
-		state->regs = regs;
-		state->ip = regs->ip;
-		state->sp = regs->sp;
-		state->bp = regs->bp;
-		state->signal = true;
 		if (user_mode(regs))
 			goto stop;
 		break;

@@ -29,6 +29,16 @@ bool unwind_next_frame(struct unwind_state *state);
 /* Where the return address of this frame lies on the stack. */
 unsigned long *unwind_get_return_address_ptr(struct unwind_state *state);
 
+/* Goes on where an interrupt or exception came in. */
+static inline void unwind_set_regs(struct unwind_state *state, struct pt_regs *regs)
+{
+	state->ip = regs->ip;
+	state->sp = regs->sp;
+	state->bp = regs->bp;
+	state->regs = regs;
+	state->signal = true;
+}
+
 /* A word of the stack under way, or of the next stack when the frames go on there. */
 static inline bool unwind_read_stack(struct unwind_state *state, unsigned long addr, unsigned long *value)
 {
@@ -40,6 +50,17 @@ static inline bool unwind_read_stack(struct unwind_state *state, unsigned long a
 		if (!get_stack_info((unsigned long *)addr, state->task, info))
 			return false;
 	*value = *(unsigned long *)addr;
+	return true;
+}
+
+/* The same as unwind_set_regs() where the registers lie on a stack from end to end; false where they do not. */
+static inline bool unwind_read_regs(struct unwind_state *state, struct pt_regs *regs)
+{
+	unsigned long word;
+
+	if (!unwind_read_stack(state, (unsigned long)regs, &word) || !unwind_read_stack(state, (unsigned long)(regs + 1) - 8, &word))
+		return false;
+	unwind_set_regs(state, regs);
 	return true;
 }
 
