@@ -6,7 +6,11 @@ import { StoredVmcore, Vmcore } from "../../bindings/vmcore/index.ts";
 import { readSymbols } from "../../bindings/vmcore/vmlinux.ts";
 
 /** A megabyte on a disk. */
-const DUMP = { written: 1 << 20, slice: (_at: number, length: number) => new Uint8Array(length) };
+const DUMP = {
+  sectors: 4096n,
+  written: () => 1 << 20,
+  slice: (_at: number, length: number) => new Uint8Array(length),
+};
 
 const codeOf = (error: unknown): string | undefined =>
   error instanceof CrashlabError ? error.code : undefined;
