@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { loadCore, loadGuest } from "#assets";
 import { CrashlabError } from "../error.ts";
 import { SCHEMA_VERSION } from "../report/types.ts";
-import { Journal, type JournalHeader } from "./journal.ts";
+import { Journal, type JournalHeader, withoutTruth } from "./journal.ts";
 import { summaryPage } from "./page.ts";
 import { runInThreads } from "./pool.ts";
 import { type CaseRecord, CaseRunner, type RunnerOptions } from "./runner.ts";
@@ -57,7 +57,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Summary> {
   const records = journal?.records ?? new Map<number, CaseRecord>();
   const missing = pending(cases, records);
   const take = (record: CaseRecord): void => {
-    if (journal === undefined) records.set(record.index, record);
+    if (journal === undefined) records.set(record.index, withoutTruth(record));
     else journal.add(record);
     options.onCase?.(record, records.size);
   };
@@ -67,7 +67,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Summary> {
   const all = [...records.values()].filter(({ index }) => index < cases).sort((a, b) => a.index - b.index);
   const summary = summarize(SCHEMA_VERSION, seed, all);
   if (out !== undefined) {
-    writeFileSync(join(out, "cases.jsonl"), all.map((record) => `${JSON.stringify(record)}\n`).join(""));
+    journal?.writeCases(join(out, "cases.jsonl"), cases);
     writeFileSync(join(out, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
     writeFileSync(join(out, "summary.txt"), `${formatSummary(summary)}\n`);
     writeFileSync(join(out, "index.html"), summaryPage(summary));

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { runCampaign } from "../campaign/campaign.ts";
+import { withoutTruth } from "../campaign/journal.ts";
 import type { CaseRecord } from "../campaign/runner.ts";
 import { formatSummary, type Summary, summarize } from "../campaign/summary.ts";
 import { CrashlabError } from "../error.ts";
@@ -69,7 +70,7 @@ async function run(options: Options): Promise<void> {
     ...(options.append === undefined ? {} : { cmdline: options.append }),
     ...(options.out === undefined ? {} : { out: options.out, resume: options.resume ?? false }),
     onCase: (record, done) => {
-      records.push(record);
+      records.push(withoutTruth(record));
       const rate = (records.length / (performance.now() - begun)) * 1000;
       const memory = Math.round(process.memoryUsage().rss / 1e6);
       show(`${done}/${cases} cases, ${rate.toFixed(1)}/s, ${memory} MB`, done >= cases);

@@ -1,5 +1,8 @@
-/** Every command that has --json prints one document, and docs/schema/commands.schema.json describes it whole. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+/**
+ * Every command that has --json prints one document, and docs/schema/commands.schema.json describes it whole;
+ * docs/schema/files.schema.json does so for the JSON files that commands leave.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -16,6 +19,8 @@ const commands = readSchema("commands.schema.json");
 const ajv = new Ajv2020({ allErrors: true, strictTuples: false });
 ajv.addSchema(readSchema("crash-report.schema.json"));
 ajv.addSchema(commands);
+const files = readSchema("files.schema.json");
+ajv.addSchema(files);
 
 const OOPS = join(ROOT, "test/data/linux-logs/oops/debian-process-null_write.txt");
 const PANIC = join(ROOT, "test/data/linux-logs/oops/debian-process-panic.txt");
@@ -24,7 +29,7 @@ const PANIC = join(ROOT, "test/data/linux-logs/oops/debian-process-panic.txt");
 const RUNS: { readonly [command: string]: string } = {
   faults: "",
   crash: "null-dereference --kdump host --out @/crash",
-  campaign: "--cases 3 --jobs 1",
+  campaign: "--cases 3 --jobs 1 --out @/campaign",
   corpus: "@/corpus --cases 3 --seed 5",
   parse: OOPS,
   compare: `${OOPS} ${PANIC}`,
@@ -89,5 +94,33 @@ describe("the schema holds for", () => {
       expect(validate?.errors ?? []).toEqual([]);
       expect(unnamed(commands.$defs[name], document)).toEqual([]);
     },
+  );
+});
+
+/** Documents of a file: its lines, or all of it. */
+function documentsOf(path: string): object[] {
+  const text = readFileSync(path, "utf8");
+  return (path.endsWith(".jsonl") ? text.trimEnd().split("\n") : [text]).map((each) => JSON.parse(each));
+}
+
+test("each JSON file in the folders of those runs is described, and nothing else", () => {
+  const found = new Set<string>();
+  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    if (!/\.jsonl?$/.test(name)) continue;
+    const [command, ...path] = name.split("/");
+    const definition = `${command}/${path.at(-1)}`;
+    expect(Object.keys(files.$defs), name).toContain(definition);
+    found.add(definition);
+    const validate = ajv.getSchema(`files.schema.json#/$defs/${definition.replace("/", "~1")}`);
+    for (const document of documentsOf(join(folder, name))) {
+      validate?.(document);
+      expect([name, validate?.errors ?? []]).toEqual([name, []]);
+      expect(unnamed(files.$defs[definition], document)).toEqual([]);
+    }
+  }
+  expect([...found].sort()).toEqual(
+    Object.keys(files.$defs)
+      .filter((name) => name.includes("/"))
+      .sort(),
   );
 });
