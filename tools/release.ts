@@ -16,10 +16,14 @@ if (values.help) {
 }
 
 const git = (...args: string[]): string => execFileSync("git", args, { encoding: "utf8" }).trim();
-const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+const { version, repository } = JSON.parse(readFileSync("package.json", "utf8")) as {
+  version: string;
+  repository?: string | { url: string };
+};
 const lock = JSON.parse(readFileSync("package-lock.json", "utf8")) as { version: string };
 const changes = readFileSync("CHANGELOG.md", "utf8");
 const tag = `v${version}`;
+const home = typeof repository === "string" ? repository : repository?.url;
 
 const checks: readonly { readonly what: string; readonly holds: boolean; readonly otherwise: string }[] = [
   {
@@ -41,6 +45,11 @@ const checks: readonly { readonly what: string; readonly holds: boolean; readonl
     what: `the tag ${tag} at this commit`,
     holds: git("tag", "--points-at", "HEAD").split("\n").includes(tag),
     otherwise: `git tag ${tag}`,
+  },
+  {
+    what: "a repository in package.json",
+    holds: home?.includes(process.env["GITHUB_REPOSITORY"] ?? "") ?? false,
+    otherwise: "npm takes provenance only if repository.url is where CI has built it",
   },
   {
     what: "a CI service that can sign provenance",

@@ -1,6 +1,6 @@
 /** The package as it is published: complete, small, typed, installed into an empty project and used from there. */
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -16,6 +16,8 @@ const run = promisify(execFile);
 /** core.wasm and all JavaScript of the package; guest images and iced-x86 apart. */
 const BUDGET = 500_000;
 const ENTRIES = [".", "./report", "./symbols", "./vmcore", "./node", "./vitest"];
+/** The tarball: guest images, types, source maps, sources and pages as well. */
+const PACKED = 4_500_000;
 /** Nouns and verbs of the root that run, as against types. */
 const ROOT_VALUES = 40;
 
@@ -80,6 +82,10 @@ describe("the package", () => {
       .map((bytes) => gzipSync(bytes, { level: 9 }).length)
       .reduce((sum, bytes) => sum + bytes);
     expect(size).toBeLessThan(BUDGET);
+  });
+
+  test(`the tarball is below ${PACKED / 1e6} MB`, () => {
+    expect(statSync(project.tarball).size).toBeLessThan(PACKED);
   });
 });
 
