@@ -80,6 +80,28 @@ describe("capture()", () => {
   );
 });
 
+test.each([{}, { format: "kdump-compressed" }, { format: "kdump-compressed", compression: "none" }] as const)(
+  "%j: progress goes up to the end, and a signal ends it",
+  async (options) => {
+    const path = join(dump.folder, "progress");
+    const steps: { done: number; total: number }[] = [];
+    await (await dump.machine.kdump.capture({ ...options, onProgress: (step) => steps.push(step) })).save(
+      path,
+    );
+    const done = steps.map((step) => step.done);
+    expect(done.length).toBeGreaterThan(50);
+    expect(done).toEqual(done.toSorted((a, b) => a - b));
+    expect(done.at(-1)).toBe(steps[0]?.total);
+    const abort = new AbortController();
+    const ended = await dump.machine.kdump.capture({
+      ...options,
+      signal: abort.signal,
+      onProgress: () => abort.abort(),
+    });
+    await expect(ended.save(path)).rejects.toMatchObject({ code: "aborted" });
+  },
+);
+
 /** Each bit by itself, and some together. */
 test.each([0, 1, 2, 4, 8, 16, 9, 24, 31])(
   "at -d %i the pages are those that makedumpfile keeps",
