@@ -32,15 +32,29 @@ export async function taskState(task: Value): Promise<string> {
   return STATES.find(([bit]) => (all & bit) !== 0n)?.[1] ?? "RU";
 }
 
+const RESIDENT_KINDS = ["MM_FILEPAGES", "MM_ANONPAGES", "MM_SHMEMPAGES"] as const;
+
+function residentKinds(program: Program): number[] {
+  return RESIDENT_KINDS.flatMap((kind) => {
+    const index = program.types.enumerator(kind);
+    return index === undefined ? [] : [Number(index)];
+  });
+}
+
+/** Until 6.1 each thread keeps up to 64 pages to itself before it adds them to those of the address space. */
+export async function readUncountedPages(program: Program, task: Value): Promise<number> {
+  if (!task.has("rss_stat.count")) return 0;
+  let pages = 0;
+  for (const kind of residentKinds(program)) pages += await task.member("rss_stat.count").at(kind).number();
+  return pages;
+}
+
 /** Pages in memory of an address space: file, anonymous and shared ones. */
 export async function readResidentPages(program: Program, mm: Value): Promise<number> {
-  const kinds = ["MM_FILEPAGES", "MM_ANONPAGES", "MM_SHMEMPAGES"];
   let pages = 0;
-  for (const kind of kinds) {
-    const index = program.types.enumerator(kind);
-    if (index === undefined) continue;
+  for (const kind of residentKinds(program)) {
     const perCpu = !mm.has("rss_stat.count");
-    const counter = (perCpu ? mm.member("rss_stat") : mm.member("rss_stat.count")).at(Number(index));
+    const counter = (perCpu ? mm.member("rss_stat") : mm.member("rss_stat.count")).at(kind);
     // A percpu_counter since 6.2: its sum so far, and what each CPU has not added yet.
     pages += await counter.member(counter.has("counter") ? "counter" : "count").number();
     if (!perCpu) continue;
@@ -50,5 +64,5 @@ export async function readResidentPages(program: Program, mm: Value): Promise<nu
       if (bytes !== undefined) pages += new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true);
     }
   }
-  return Math.max(0, pages);
+  return pages;
 }

@@ -5,7 +5,7 @@
 
 import type { Program } from "./program.ts";
 import type { Registers, StackFrame } from "./stack_frame.ts";
-import { isKernelThread, readResidentPages, taskState } from "./task_state.ts";
+import { isKernelThread, readResidentPages, readUncountedPages, taskState } from "./task_state.ts";
 import { stackTrace } from "./unwind.ts";
 import type { Value } from "./value.ts";
 
@@ -118,10 +118,17 @@ export async function readTasks(program: Program): Promise<readonly Task[]> {
   for (const address of active.keys()) {
     if (!found.has(address)) found.set(address, program.value(type, address));
   }
+  const uncounted = new Map<bigint, number>();
+  for (const value of found.values()) {
+    const pages = await readUncountedPages(program, value).catch(() => 0);
+    if (pages === 0) continue;
+    const { address } = await value.member("mm").target();
+    uncounted.set(address, (uncounted.get(address) ?? 0) + pages);
+  }
   const tasks: Task[] = [];
   for (const value of found.values()) {
     try {
-      tasks.push(await readTask(program, value, active, idle));
+      tasks.push(await readTask(program, value, { active, idle, uncounted }));
     } catch (error) {
       program.problem(`task 0x${value.address.toString(16)}: ${describe(error)}`);
     }
@@ -146,17 +153,22 @@ async function* threadsOf(program: Program, leader: Value): AsyncGenerator<Value
   }
 }
 
-async function readTask(
-  program: Program,
-  value: Value,
-  active: ReadonlyMap<bigint, number>,
-  idle: ReadonlyMap<bigint, number>,
-): Promise<Task> {
+/** What is known of all tasks together. */
+interface Known {
+  /** CPUs of tasks that are on one, and of those that idle on one. */
+  readonly active: ReadonlyMap<bigint, number>;
+  readonly idle: ReadonlyMap<bigint, number>;
+  /** Pages of an address space that its threads have not counted there yet. */
+  readonly uncounted: ReadonlyMap<bigint, number>;
+}
+
+async function readTask(program: Program, value: Value, { active, idle, uncounted }: Known): Promise<Task> {
   const flags = await value.member("flags").u64();
   const mm = await value.member("mm").target();
   const parent = await value.either("parent", "real_parent").target();
   const pages = mm.address === 0n || !mm.has("total_vm") ? 0 : await mm.member("total_vm").number();
-  const resident = mm.address === 0n ? 0 : await readResidentPages(program, mm).catch(() => 0);
+  const counted = mm.address === 0n ? 0 : await readResidentPages(program, mm).catch(() => 0);
+  const resident = Math.max(0, counted + (uncounted.get(mm.address) ?? 0));
   return new Task(program, value, {
     pid: await value.member("pid").number(),
     tgid: await value.member("tgid").number(),

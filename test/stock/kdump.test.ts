@@ -63,6 +63,8 @@ describe.skipIf(!hasStock)("kdump of Debian's kernel", () => {
     });
     expect((await machine.exec("cat /sys/kernel/kexec_crash_loaded")).stdout).toBe("1\n");
 
+    const { stdout: resident } = await machine.exec("grep Rss /proc/1/smaps_rollup");
+
     // Where the kernel leaves for the other, the host looks at its memory too.
     await machine.write("echo c > /proc/sysrq-trigger\n");
     await machine.runUntil({ place: "machine_kexec" });
@@ -117,6 +119,9 @@ describe.skipIf(!hasStock)("kdump of Debian's kernel", () => {
     expect(fromGuest.sys).toMatch(
       / MEMORY: 319\.6 MB\n +PANIC: "Kernel panic - not syncing: sysrq triggered/,
     );
+    // Pages that the kernel finds in the page tables; its counters lag behind them.
+    const [, kibibytes] = /Rss: +(\d+) kB/.exec(resident) ?? [];
+    expect(fromGuest.ps).toMatch(new RegExp(`^ +1 +0 +\\d+ .* ${kibibytes}  init$`, "m"));
     expect(fromGuest.problems).toEqual([]);
   });
 
