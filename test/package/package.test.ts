@@ -125,6 +125,13 @@ describe("an empty project", () => {
     if (entry === ".") expect(Number(out)).toBeLessThan(ROOT_VALUES);
   });
 
+  test.each(["crash-report", "commands", "files"])("the schema %s", async (name) => {
+    const out = await runModule(`
+      import { createRequire } from "node:module";
+      console.log(createRequire(import.meta.url)("crashlab/schema/${name}.schema.json").$id);`);
+    expect(out.trim()).toBe(`${name}.schema.json`);
+  });
+
   test("the command", async () => {
     const { stdout } = await run(
       join(project.folder, "node_modules/.bin/crashlab"),
