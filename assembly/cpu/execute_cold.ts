@@ -529,6 +529,18 @@ function targetOf(address: u64, size: u32): u32 {
   return host != 0 ? host : hostForOverwrite(address, size);
 }
 
+/** memory.fill is a call into the engine: it pays for a page, not for an object or a page's shadow. */
+function fill(target: u32, value: u8, bytes: u32): void {
+  if (bytes < 16 || bytes > 512) {
+    memory.fill(target, value, bytes);
+    return;
+  }
+  const vector = i8x16.splat(value);
+  const last = target + bytes - 16;
+  for (; target < last; target += 16) v128.store(target, vector);
+  v128.store(last, vector);
+}
+
 /** A stretch of REP MOVS or STOS inside one page on each side; 0 when it has to go element by element. */
 function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64): u64 {
   const to = linear(0, di);
@@ -542,7 +554,7 @@ function bulk<T>(kind: u32, segment: u32, si: u64, di: u64, mask: u64, most: u64
     if (target == 0) return 0;
     const value = load<T>(GPR);
     if (value == <T>(<u64>(<u8>value) * 0x0101010101010101))
-      memory.fill(target, <u8>value, <u32>count * sizeof<T>());
+      fill(target, <u8>value, <u32>count * sizeof<T>());
     else for (let i: u32 = 0; i < <u32>count; i++) store<T>(target + i * sizeof<T>(), value);
     return count;
   }

@@ -148,3 +148,5 @@ export const CHECKED_UPDATE32: u32 = 114;
 export const CHECKED_UPDATE64: u32 = 115;
 /** An access that is checked by tags: if they are alike, the record's plain form does it. */
 export const TAGGED: u32 = 116;
+/** End of a trace after a string instruction, which either begins again or falls into the next address. */
+export const END_STRING: u32 = 117;

@@ -232,14 +232,14 @@ export function limit(trace: u32, budget: i64): u32 {
     store<u16>(record, <u16>(count - n), REMAINING);
   }
   const last = CUT + (count - 1) * RECORD_SIZE;
-  endTrace(last + RECORD_SIZE, load<u16>(last, END_OFFSET), false);
+  endTrace(last + RECORD_SIZE, load<u16>(last, END_OFFSET), form.END_FALL);
   return CUT;
 }
 
 /** The record behind the last instruction. */
-function endTrace(record: u32, offset: u32, isJump: bool): void {
+function endTrace(record: u32, offset: u32, what: u32): void {
   memory.fill(record, 0, RECORD_SIZE);
-  store<u16>(record, <u16>(isJump ? form.END : form.END_FALL), FORM);
+  store<u16>(record, <u16>what, FORM);
   store<u16>(record, <u16>offset, END_OFFSET);
 }
 
@@ -249,14 +249,14 @@ function build(address: u64, physical: u64, slot: u32, key: u64, isChecked: bool
   let record = first;
   let at = physical;
   const page = physical & ~0xfff;
-  let isJump = false;
-  for (let n: u32 = 0; n < LONGEST && !isJump; n++) {
+  let end = form.END_FALL;
+  for (let n: u32 = 0; n < LONGEST && end == form.END_FALL; n++) {
     if (load<u32>(BREAK_COUNT) != 0 && isBreakpoint(address + (at - physical))) {
       memory.fill(record, 0, RECORD_SIZE);
       store<u16>(record, <u16>id.HOST_BREAK);
       place(record, <u32>(at - page), isChecked);
       specialize(record);
-      isJump = true;
+      end = form.END;
       record += RECORD_SIZE;
       break;
     }
@@ -277,11 +277,11 @@ function build(address: u64, physical: u64, slot: u32, key: u64, isChecked: bool
     }
     place(record, <u32>(at - page), isChecked);
     specialize(record);
-    isJump = endsTrace(recId(record));
+    end = endAfter(recId(record));
     record += RECORD_SIZE;
     at += length;
   }
-  endTrace(record, <u32>(at - page), isJump);
+  endTrace(record, <u32>(at - page), end);
   const count = (record - first) / RECORD_SIZE;
   for (let n: u32 = 0; n < count; n++) {
     store<u16>(first + n * RECORD_SIZE, <u16>(count - n), REMAINING);
@@ -320,10 +320,19 @@ function crossing(address: u64, physical: u64, inFirst: u32): u32 {
   place(CROSSING, <u32>physical & 0xfff, isChecking());
   specialize(CROSSING);
   store<u16>(CROSSING, 1, REMAINING);
-  endTrace(CROSSING + RECORD_SIZE, load<u16>(CROSSING, END_OFFSET), endsTrace(recId(CROSSING)));
+  endTrace(CROSSING + RECORD_SIZE, load<u16>(CROSSING, END_OFFSET), endAfter(recId(CROSSING)));
   return CROSSING;
 }
 
+/** Those that move and compare memory: at their end they go on, or begin again where they are. */
+export function isMemoryString(handler: u32): bool {
+  return handler >= id.MOVS && handler <= id.SCAS;
+}
+/** What a trace ends with behind this handler if it ends there; END_FALL if it may go on. */
+function endAfter(handler: u32): u32 {
+  if (isMemoryString(handler)) return form.END_STRING;
+  return endsTrace(handler) ? form.END : form.END_FALL;
+}
 /** Whether control may go elsewhere, or the mode change, after this handler. */
 function endsTrace(handler: u32): bool {
   switch (handler) {
@@ -335,11 +344,6 @@ function endsTrace(handler: u32): bool {
     case id.CALL_RM:
     case id.JMP_RM:
     case id.UNDEFINED:
-    case id.MOVS:
-    case id.STOS:
-    case id.LODS:
-    case id.CMPS:
-    case id.SCAS:
     case id.INS:
     case id.OUTS:
     case id.HLT:

@@ -34,7 +34,7 @@ import {
 } from "../cpu/record";
 import { isCanonical, RSP } from "../cpu/state";
 import { system } from "../cpu/system";
-import { cachedTrace, endOf, follow, isKept, limit, remaining, startOf } from "../cpu/traces";
+import { cachedTrace, endOf, follow, isKept, isMemoryString, limit, remaining, startOf } from "../cpu/traces";
 import { BUDGET, CODE_BASE, GPR, RIP, SIGNAL } from "../layout";
 import { hostForRead } from "../mmu/memory";
 
@@ -625,6 +625,14 @@ export function slice(): void {
         if (to == 0) return;
         break;
       }
+      case form.END_STRING:
+        if (load<u64>(RIP) == endOf(r)) {
+          link = r + NEXT;
+          break;
+        }
+        to = found(load<u64>(RIP), budget);
+        if (to == 0) return;
+        break;
       case form.END:
         to = found(load<u64>(RIP), budget);
         if (to == 0) return;
@@ -704,7 +712,7 @@ function general(r: u32, budget: i64): bool {
 
 function executeCold(r: u32): void {
   if (recId(r) == id.FP) return executeFp(r);
-  if (system(r)) return;
+  if (!isMemoryString(recId(r)) && system(r)) return;
   switch (recOperandSize(r)) {
     case 8:
       cold<u64>(r);

@@ -79,7 +79,9 @@ function entryOf(address: u64): u32 {
 /** Whether the shadow of an entry, if it has one, allows up to 8 bytes at offset x. */
 function isOpen(e: u32, x: u32, size: u32, address: u64): bool {
   const shadow = load<u32>(e, 20);
-  if (shadow == 0) return true;
+  return shadow == 0 || allows(shadow, x, size, address);
+}
+function allows(shadow: u32, x: u32, size: u32, address: u64): bool {
   if (!isTagged()) {
     const end = x + size - 1;
     const last: u32 = load<u8>(shadow + (end >> 3));

@@ -1,6 +1,11 @@
 /**
  * What KASAN costs: the same guest programs without it, twice (so that noise shows), checked by the processor, and
- * checked by compiled code, in turns. Instrumented builds take part when they are there.
+ * checked by compiled code. Instrumented builds take part when they are there.
+ *
+ * In each round every program runs on every machine, in an order that changes: who comes first finds the host's caches
+ * full of something else. A way's figure is the median, over the rounds, of its CPU time over the plain kernel's in the same
+ * round: what disturbs the host for a while disturbs both. The first rounds are not counted: code is compiled, stacks are met for the first time, and
+ * the quarantine fills.
  */
 import { boot, CrashlabError, type KasanOptions, type Machine } from "../../bindings/index.ts";
 
@@ -14,6 +19,7 @@ const PROGRAMS: { readonly [name: string]: string } = {
   loop: "for i in $(seq 300); do echo $i; done | wc",
 };
 const REPEAT = 4;
+const WARM_UP = 6;
 
 const WAYS: { readonly [way: string]: KasanOptions | undefined } = {
   plain: undefined,
@@ -24,7 +30,7 @@ const WAYS: { readonly [way: string]: KasanOptions | undefined } = {
 };
 
 export interface KasanResult {
-  /** CPU milliseconds of a program's best round in the plain kernel, and each way's over it. */
+  /** CPU milliseconds that a program takes in the plain kernel, and each way's over them: medians of all rounds. */
   readonly programs: readonly {
     readonly program: string;
     readonly plainMs: number;
@@ -67,6 +73,7 @@ async function bootWays(): Promise<{ machines: Map<string, Machine>; missing: st
   return { machines, missing };
 }
 
+/** One round of a program on one machine. */
 async function measure(machine: Machine, command: string): Promise<Cost> {
   // The host's caches still hold another machine.
   await machine.exec(command, { budget: 100e9 });
@@ -80,51 +87,71 @@ async function measure(machine: Machine, command: string): Promise<Cost> {
   return { ms: (user + system) / 1000, instructions: Number(machine.instructions - retired) };
 }
 
+type Round = ReadonlyMap<string, Cost>;
+
 export async function runKasan(quick: boolean): Promise<KasanResult> {
   const { machines, missing } = await bootWays();
-  const programs = [];
-  const total = new Map<string, Cost>();
-  for (const [program, command] of Object.entries(PROGRAMS)) {
-    const best = new Map<string, Cost>();
-    for (let round = 0; round < (quick ? 4 : 16); round++) {
-      // To and fro, so that no way always follows the same other.
-      const turns = [...machines];
-      for (const [way, machine] of round % 2 === 0 ? turns : turns.reverse()) {
-        const cost = await measure(machine, command);
-        const known = best.get(way);
-        // The first round is a warm-up: code is compiled, stacks are met for the first time.
-        if (round > 0 && (known === undefined || cost.ms < known.ms)) best.set(way, cost);
-      }
+  const rounds = new Map<string, Round[]>(Object.keys(PROGRAMS).map((program) => [program, []]));
+  for (let n = 0; n < WARM_UP + (quick ? 8 : 32); n++) {
+    for (const [program, command] of Object.entries(PROGRAMS)) {
+      const round = new Map<string, Cost>();
+      for (const [way, machine] of turns([...machines], n)) round.set(way, await measure(machine, command));
+      if (n >= WARM_UP) rounds.get(program)?.push(round);
     }
-    for (const [way, { ms, instructions }] of best) {
-      const sum = total.get(way) ?? { ms: 0, instructions: 0 };
-      total.set(way, { ms: sum.ms + ms, instructions: sum.instructions + instructions });
-    }
-    programs.push({ program, plainMs: (best.get("plain")?.ms ?? 0) / REPEAT, ...ratios(best) });
   }
+  const all = [...rounds.values()].reduce((sums, each) => sums.map((sum, n) => added(sum, each[n])));
   const plain = available(machines.get("plain") as Machine);
   const core = available(machines.get("core") as Machine);
   return {
-    programs,
-    ...ratios(total),
+    programs: [...rounds].map(([program, each]) => ({
+      program,
+      plainMs: median(each.map((round) => round.get("plain")?.ms ?? 0)) / REPEAT,
+      ...ratios(each),
+    })),
+    ...ratios(all),
     missing,
     shadow: 1 / 8,
     memory: (plain.free - core.free) / plain.all,
   };
 }
 
-function ratios(costs: ReadonlyMap<string, Cost>): {
+/** Another one begins each time, and to and fro. */
+function turns<T>(ways: readonly T[], round: number): T[] {
+  const from = (round >> 1) % ways.length;
+  const order = [...ways.slice(from), ...ways.slice(0, from)];
+  return round % 2 === 0 ? order : order.reverse();
+}
+
+function added(a: Round, b: Round | undefined): Round {
+  return new Map(
+    [...a].map(([way, { ms, instructions }]) => {
+      const more = b?.get(way);
+      return [way, { ms: ms + (more?.ms ?? 0), instructions: instructions + (more?.instructions ?? 0) }];
+    }),
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return ((sorted[half] ?? 0) + (sorted[sorted.length - 1 - half] ?? 0)) / 2;
+}
+
+/** Medians, over the rounds, of what each way took over what the plain kernel took in the same round. */
+function ratios(rounds: readonly Round[]): {
   time: { [way: string]: number };
   instructions: { [way: string]: number };
 } {
-  const plain = costs.get("plain") ?? { ms: 0, instructions: 0 };
-  const others = [...costs].filter(([way]) => way !== "plain");
-  return {
-    time: Object.fromEntries(others.map(([way, { ms }]) => [way, ms / plain.ms])),
-    instructions: Object.fromEntries(
-      others.map(([way, { instructions }]) => [way, instructions / plain.instructions]),
-    ),
-  };
+  const over = (what: keyof Cost): { [way: string]: number } =>
+    Object.fromEntries(
+      [...(rounds[0] ?? new Map<string, Cost>()).keys()]
+        .filter((way) => way !== "plain")
+        .map((way) => [
+          way,
+          median(rounds.map((round) => (round.get(way)?.[what] ?? 0) / (round.get("plain")?.[what] ?? 0))),
+        ]),
+    );
+  return { time: over("ms"), instructions: over("instructions") };
 }
 
 /** The result as a table. */
@@ -134,7 +161,7 @@ export function kasanLines(result: KasanResult): string[] {
     ways.map((way) => `${time[way]?.toFixed(2)} (${instructions[way]?.toFixed(2)})`.padStart(14)).join("");
   return [
     "",
-    "KASAN: time over the plain kernel's (instructions)",
+    "KASAN: CPU time over the plain kernel's (instructions)",
     `${"program".padEnd(9)}  plain ms${ways.map((way) => way.padStart(14)).join("")}`,
     ...result.programs.map((p) => `${p.program.padEnd(9)} ${p.plainMs.toFixed(2).padStart(9)}${cells(p)}`),
     `${"all".padEnd(19)}${cells(result)}`,

@@ -164,21 +164,15 @@ noinline void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
 	return slab_alloc(s, s->object_size, gfp, (unsigned long)__builtin_return_address(0), false);
 }
 
-static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
+/* With interrupts off. */
+static inline __attribute__((always_inline)) void __slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
 {
 	struct kmem_cache_cpu *c = this_cpu_ptr(s->cpu_slab);
-	unsigned long flags;
 
-	if (page == c->page && !(s->flags & SLAB_DEBUG_FLAGS))
-		BUG_ON(object == c->freelist); /* before interrupts are off: the report must not find them so */
-	flags = local_irq_save();
-	c = this_cpu_ptr(s->cpu_slab);
 	if (unlikely(init_on_free))
 		memset(object, 0, s->object_size);
-	if (unlikely(s->flags & SLAB_DEBUG_FLAGS) && !free_debug_processing(s, page, object, addr)) {
-		local_irq_restore(flags);
+	if (unlikely(s->flags & SLAB_DEBUG_FLAGS) && !free_debug_processing(s, page, object, addr))
 		return;
-	}
 	if (page == c->page) {
 		set_freepointer(s, object, c->freelist);
 		c->freelist = object;
@@ -194,6 +188,17 @@ static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s
 		page->inuse--;
 		spin_unlock(&slab_lock);
 	}
+}
+
+static inline __attribute__((always_inline)) void slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
+{
+	struct kmem_cache_cpu *c = this_cpu_ptr(s->cpu_slab);
+	unsigned long flags;
+
+	if (page == c->page && !(s->flags & SLAB_DEBUG_FLAGS))
+		BUG_ON(object == c->freelist); /* before interrupts are off: the report must not find them so */
+	flags = local_irq_save();
+	__slab_free(s, page, object, addr);
 	local_irq_restore(flags);
 }
 
@@ -206,11 +211,11 @@ noinline void kmem_cache_free(struct kmem_cache *s, void *object)
 		slab_free(s, page, kasan_reset_tag(object), (unsigned long)__builtin_return_address(0));
 }
 
-/* An object comes out of KASAN's quarantine. */
-void ___cache_free(struct kmem_cache *s, void *object);
-void ___cache_free(struct kmem_cache *s, void *object)
+/* Objects come out of KASAN's quarantine one after the other, with interrupts off. */
+void ___cache_free(struct kmem_cache *s, struct page *page, void *object);
+void ___cache_free(struct kmem_cache *s, struct page *page, void *object)
 {
-	slab_free(s, virt_to_head_page(object), object, (unsigned long)__builtin_return_address(0));
+	__slab_free(s, page, object, (unsigned long)__builtin_return_address(0));
 }
 
 static int kmalloc_index(size_t size)

@@ -84,8 +84,8 @@ static inline void *nearest_obj(struct kmem_cache *cache, struct page *page, con
 
 	return base + min(index, page->objects - 1u) * cache->size + cache->red_left_pad;
 }
-/* mm/slub.c: the free itself. */
-void ___cache_free(struct kmem_cache *cache, void *object);
+/* mm/slub.c: the free itself, with interrupts off. */
+void ___cache_free(struct kmem_cache *cache, struct page *page, void *object);
 
 void kasan_report_invalid_free(void *ptr, unsigned long ip, enum kasan_report_type type);
 

@@ -10,6 +10,7 @@
 
 #define QUARANTINE_BATCHES 128
 #define QUARANTINE_FRACTION 32
+#define FREE_AT_ONCE 16	/* with interrupts off */
 
 DEFINE_PER_CPU(struct qlist_head, cpu_quarantine);
 static DEFINE_RAW_SPINLOCK(quarantine_lock); /* of all that follows */
@@ -56,14 +57,20 @@ static struct kmem_cache *cache_of(const struct qlist_node *link)
 /* The link lies in the free object, or behind it. */
 static void qlist_free_all(const struct qlist_head *q)
 {
-	for (struct qlist_node *link = q->head, *next; link; link = next) {
-		struct kmem_cache *cache = cache_of(link);
-		void *object = (char *)link - cache->kasan_info.free_meta_offset;
+	for (struct qlist_node *link = q->head, *next; link;) {
+		unsigned long flags = local_irq_save();
 
-		next = link->next;
-		/* who freed it is known no longer: the allocator's link may go there */
-		*generic_shadow(object) = KASAN_SLAB_FREE;
-		___cache_free(cache, object);
+		for (int i = 0; link && i < FREE_AT_ONCE; i++, link = next) {
+			struct page *page = virt_to_head_page(link);
+			struct kmem_cache *cache = page->slab_cache;
+			void *object = (char *)link - cache->kasan_info.free_meta_offset;
+
+			next = link->next;
+			/* who freed it is known no longer: the allocator's link may go there */
+			*generic_shadow(object) = KASAN_SLAB_FREE;
+			___cache_free(cache, page, object);
+		}
+		local_irq_restore(flags);
 	}
 }
 
