@@ -6,7 +6,7 @@
  *   0x0011000  active vCPU block, 4 KiB (registers, flags, segments, control registers, MSRs, x87 and SSE)
  *   0x0012000  exit record, exception log, run loop state
  *   0x0014000  scratch (bounce buffers)
- *   0x0016000  a shadow that forbids everything, for pages whose every access has to be looked at
+ *   0x0016000  where pages of the shadow lie, 1 KiB a CPU
  *   0x0018000  parked vCPU blocks, 8 x 4 KiB
  *   0x0020000  device block, 128 KiB (devices/layout.ts divides it)
  *   0x0040000  data TLBs of CPU 0: 4 modes x 1024 entries x 32 bytes
@@ -15,6 +15,7 @@
  *   0x00c0000  jump cache: 4096 entries x 16 bytes
  *   0x00d0000  the trace cut short at the end of a budget, and other records that are used once
  *   0x00d2000  journals of the data TLBs, twice 2 KiB a CPU
+ *   0x00da000  a shadow that forbids everything, for pages whose every access has to be looked at
  *   0x0100000  decoded records: 43690 x 48 bytes
  *   0x0300000  data TLBs of CPUs 1 to 7, 128 KiB each
  *   0x03e0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
@@ -28,7 +29,7 @@
 
 export const HEADER: u32 = 0x10000;
 export const MAGIC: u32 = 0x4241_4c43; // "CLAB"
-export const VERSION: u32 = 3;
+export const VERSION: u32 = 4;
 
 export const CPU: u32 = 0x11000;
 export const CPU_SIZE: u32 = 0x1000;
@@ -159,9 +160,8 @@ export const WATCH_LIMIT: u32 = 32;
 export const HOOK_INSTRUCTION: u32 = 1;
 export const HOOK_BRANCH: u32 = 2;
 
-export const SHADOW_NONE: u32 = 0x16000; // 512 bytes of 0xff
-export const SHADOW_PAGES: u32 = 0x17000; // for each CPU 32 x 16 bytes: a page of the shadow, bit 0 set; its physical page, bit 0: global
-export const SHADOW_PAGES_SIZE: u32 = 512;
+export const SHADOW_PAGES: u32 = 0x16000; // for each CPU 128 x 8 bytes: where a page of the shadow lies (shadow/pages.ts)
+export const SHADOW_PAGES_SIZE: u32 = 1024;
 
 export const PARKED: u32 = 0x18000;
 export const DEVICES: u32 = 0x20000;
@@ -187,6 +187,7 @@ export const PROGRAM_JUMP_EPOCH: u32 = CUT + 0x181c; // u32, the same for privil
 export const TLB_JOURNALS: u32 = 0xd2000; // for each CPU 2 KiB: 1 + number of TLB entries filled since a flush, their addresses
 export const TLB_JOURNAL_SIZE: u32 = 0x800;
 export const GLOBAL_TLB_JOURNALS: u32 = 0xd6000; // the same of entries with a global translation
+export const SHADOW_NONE: u32 = 0xda000; // 512 bytes of 0xff
 export const RECORDS: u32 = 0x100000;
 export const RECORDS_END: u32 = 0x300000;
 export const MORE_TLBS: u32 = 0x300000;

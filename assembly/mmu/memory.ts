@@ -659,13 +659,16 @@ export function flushTlbNonGlobal(): void {
   forgetLocalFetches(cpu);
 }
 
+/** Bits that tell pages with one entry apart, whatever their top bytes and whether they have a fast path. */
+const PAGE_OF_ANY_TAG: u64 = 0x0000ffffffffe000;
 /** INVLPG: forgets the page of this address, all of it if it is large. */
 export function flushPage(address: u64): void {
   if (isShadow(address)) return flushTlb();
   const group = largeGroup(resolve(address));
   if ((load<u64>(largeWord(group)) & largeBit(group)) != 0) return flushTlb();
   const first = load<u32>(TLB_BASE) + (<u32>(address >> 7) & 0x7fe0);
-  for (let mode: u32 = 0; mode < TLB_NEVER; mode++) emptyEntry(first + mode * TLB_SIZE);
+  for (let e = first; e < first + TLB_NEVER * TLB_SIZE; e += TLB_SIZE)
+    if (((load<u64>(e) ^ address) & PAGE_OF_ANY_TAG) == 0) emptyEntry(e);
   const page = resolve(address);
   const fetch = load<u32>(FETCH_BASE) + fetchEntry(page);
   forgetFetched(fetch, page >> 12);

@@ -27,33 +27,35 @@ export function isShadow(address: u64): bool {
   );
 }
 
-const GLOBAL: u64 = 1;
+/** An entry: bits 12 to 47 of the shadow's address above 28 bits of the frame's number and these. */
+const KNOWN: u64 = 1;
+const GLOBAL: u64 = 2;
 function entryOf(shadow: u64): u32 {
-  return SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 31) << 4);
+  return SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 127) << 3);
 }
 
-/** Host address of a byte of the shadow, 0 when it is not mapped. */
+/** Host address of a byte of the shadow, 0 when it is not mapped to memory. */
 export function shadowHost(shadow: u64): u32 {
-  const known = entryOf(shadow);
-  const tag = (shadow & ~0xfff) | 1;
-  if (load<u64>(known) != tag) {
+  const at = entryOf(shadow);
+  let known = load<u64>(at);
+  if ((known & KNOWN) == 0 || (known ^ (shadow << 16)) >> 28 != 0) {
     const physical = peek(shadow);
-    if (physical == INVALID) return 0;
-    store<u64>(known, tag);
-    store<u64>(known, (physical & ~0xfff) | (peekGlobal ? GLOBAL : 0), 8);
+    if (physical == INVALID || !isRam(physical)) return 0;
+    known = ((shadow << 16) & ~0xfffffff) | ((physical >> 12) << 8) | (peekGlobal ? GLOBAL : 0) | KNOWN;
+    store<u64>(at, known);
   }
-  const physical = load<u64>(known, 8);
+  const physical = ((known >> 8) & 0xfffff) << 12;
   return isRam(physical) ? frameOf(physical) + (<u32>shadow & 0xfff) : 0;
 }
 
 /** Whether a byte of the shadow that shadowHost() has found stays where it is in every address space. */
 export function isShadowGlobal(shadow: u64): bool {
-  return (load<u64>(entryOf(shadow), 8) & GLOBAL) != 0;
+  return (load<u64>(entryOf(shadow)) & GLOBAL) != 0;
 }
 
 /** A CPU's translations are forgotten, or those that are not global: so are those of the shadow. */
 export function forgetShadowPages(cpu: u32, keepGlobal: bool): void {
   const first = SHADOW_PAGES + cpu * SHADOW_PAGES_SIZE;
-  for (let known = first; known < first + SHADOW_PAGES_SIZE; known += 16)
-    if (!keepGlobal || (load<u64>(known, 8) & GLOBAL) == 0) store<u64>(known, 0);
+  for (let at = first; at < first + SHADOW_PAGES_SIZE; at += 8)
+    if (!keepGlobal || (load<u64>(at) & GLOBAL) == 0) store<u64>(at, 0);
 }
