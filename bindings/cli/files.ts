@@ -1,7 +1,8 @@
 /** Files, JSON and help texts of the command. */
-import { constants } from "node:fs";
+import { constants, createReadStream } from "node:fs";
 import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { addAbortSignal } from "node:stream";
 import { CrashlabError } from "../error.ts";
 import { didYouMean } from "../nearest.ts";
 
@@ -10,10 +11,29 @@ export async function readInput(path: string): Promise<Uint8Array> {
   try {
     return new Uint8Array(await readFile(path));
   } catch (cause) {
-    throw new CrashlabError("bad-option", `expected a readable file, found ${path}: ${describe(cause)}`, {
-      cause,
-    });
+    throw unreadable(path, cause);
   }
+}
+
+/** The same piece by piece, of any size; without a name, of standard input. Throws `aborted` when the signal fires. */
+export async function* readPieces(path: string | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const input = path === undefined ? process.stdin : createReadStream(path, { highWaterMark: 1 << 20 });
+  try {
+    yield* addAbortSignal(signal, input);
+  } catch (cause) {
+    const name = path ?? "standard input";
+    if (signal.aborted)
+      throw new CrashlabError("aborted", `expected to read ${name} to its end, found that aborted`, {
+        cause,
+      });
+    throw unreadable(name, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): CrashlabError {
+  return new CrashlabError("bad-option", `expected a readable file, found ${path}: ${describe(cause)}`, {
+    cause,
+  });
 }
 
 /** Makes a folder for output, before long work is done for it. */

@@ -201,11 +201,12 @@ describe("Ctrl-C keeps what there is, and ends with status 130", () => {
     ["crash", ["crash", "lkdtm:HUNG_TASK", "--budget", "1000000000000000"]],
     ["boot", ["boot"]],
     ["demo", ["demo", "--out", "@demo"]],
+    ["parse", ["parse", "/dev/zero"]],
   ])("%s ends, and nothing more is said of it", async (_name, args) => {
     const child = start(...args.map((word) => word.replace(/^@/, `${folder}/`)));
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk));
-    if (args[0] === "crash") setTimeout(() => child.kill("SIGINT"), 6000);
+    if (args[0] === "crash" || args[0] === "parse") setTimeout(() => child.kill("SIGINT"), 6000);
     else child.stdout.once("data", () => child.kill("SIGINT"));
     const [status] = (await once(child, "close")) as [number];
     expect(stderr).toMatch(/^(?:crashlab: expected .*aborted\n)?$/);
