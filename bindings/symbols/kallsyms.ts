@@ -20,6 +20,9 @@ const MARKER_STEP = 256;
 const NUMBER_LIMIT = 2_000_000;
 /** The names and what belongs to them take no more bytes than this. */
 const NAMES_LIMIT = 0x2000000;
+/** Symbols of crashlab's own kernel, which has two thousand, and KSYM_NAME_LEN. */
+const OWN_LIMIT = 1 << 16;
+const NAME_LIMIT = 512;
 const KERNEL_START = 0xffffffff80000000n;
 
 /** All symbols of the kernel in an image (a vmlinux, or its .rodata); undefined when there are none to be found. */
@@ -31,6 +34,26 @@ export function readKallsyms(image: Uint8Array): KallsymsEntry[] | undefined {
     if (found !== undefined) return found;
     from = digits + 1;
   }
+}
+
+/**
+ * The symbols of crashlab's own kernel, which has them unpacked in a section (kernel/tools/tables.ts): how many, their
+ * distances from the start of the image, where their names begin, the names. Undefined when it does not fit.
+ */
+export function readKallsymsSection(
+  section: Uint8Array,
+  image: bigint,
+): Omit<KallsymsEntry, "type">[] | undefined {
+  const view = new DataView(section.buffer, section.byteOffset, section.byteLength);
+  const count = section.length < 4 ? 0 : view.getUint32(0, true);
+  const names = 4 + count * 8;
+  if (count === 0 || count > OWN_LIMIT || names > section.length) return undefined;
+  const latin1 = new TextDecoder("latin1");
+  return Array.from({ length: count }, (_, index) => {
+    const start = names + view.getUint32(4 + (count + index) * 4, true);
+    const [name = ""] = latin1.decode(section.subarray(start, start + NAME_LIMIT)).split("\0", 1);
+    return { name, address: image + BigInt(view.getUint32(4 + index * 4, true)) };
+  });
 }
 
 /** The tables, if those bytes are the digits of the token table. */

@@ -4,7 +4,7 @@
  */
 import { CrashlabError } from "../error.ts";
 import { ElfFile, type ElfSection } from "./elf.ts";
-import { type KallsymsEntry, readKallsyms } from "./kallsyms.ts";
+import { type KallsymsEntry, readKallsyms, readKallsymsSection } from "./kallsyms.ts";
 
 const SECTION_HEADER = 64;
 const SYMBOL = 24;
@@ -20,9 +20,24 @@ const SIZE_LIMIT = 0x1000000n;
 
 /** The same kernel with the symbols of its own kallsyms; the bytes as they are when it has symbols, or no kallsyms. */
 export function withKallsyms(vmlinux: Uint8Array): Uint8Array {
-  if (new ElfFile(vmlinux).symbols.length > 0) return vmlinux;
-  const symbols = readKallsyms(vmlinux);
+  const elf = new ElfFile(vmlinux);
+  if (elf.symbols.length > 0) return vmlinux;
+  const symbols = readKallsyms(vmlinux) ?? ownKallsyms(elf);
   return symbols === undefined ? vmlinux : withSymbols(vmlinux, symbols);
+}
+
+/** Of the kernel here, whose tables do not say what a symbol is of: its section does. */
+function ownKallsyms(elf: ElfFile): KallsymsEntry[] | undefined {
+  const section = elf.content(".kallsyms");
+  const text = elf.section(".text");
+  if (section === undefined || text === undefined) return undefined;
+  const code = elf.sections.filter(({ index }) => elf.isCode(index));
+  const isCode = (symbol: bigint): boolean =>
+    code.some(({ address, size }) => symbol >= address && symbol < address + BigInt(size));
+  return readKallsymsSection(section, text.address)?.map((symbol) => ({
+    ...symbol,
+    type: isCode(symbol.address) ? "T" : "D",
+  }));
 }
 
 /** The same with the symbols of a System.map. Throws `bad-kernel` for a text that is none. */

@@ -22,6 +22,7 @@ const LAST_STEPS: ReadonlySet<string> = new Set([
 /** These come back to the last steps: only where none of those is left is the kernel in them. */
 const PASSED_STEPS: ReadonlySet<string> = new Set(["crash_save_cpu", "nmi_shootdown_cpus"]);
 const FRAMES_LIMIT = 512;
+const PAGE = 4096n;
 const KERNEL_IMAGE = 0xffffffff80000000n;
 /** Where modules lie (Linux Documentation/arch/x86/x86_64/mm.rst). */
 const MODULES_START = 0xffffffffa0000000n;
@@ -58,12 +59,24 @@ export async function stackTrace(program: Program, task: Task): Promise<StackFra
 
 /** What a CPU was doing, where the kernel's types are not known: by symbols, ORC and the dump's registers alone. */
 export async function cpuStackTrace(program: Program, cpu: number): Promise<StackFrame[]> {
-  const registers = await savedRegisters(program, cpu);
-  const size = BigInt(threadSize(program));
   const top = await program.perCpuWord("cpu_current_top_of_stack", cpu);
-  // Stacks of tasks are aligned to their size.
-  const low = top === undefined ? (registers?.rsp ?? 0n) & -size : top - size;
-  return (await runningTrace(program, cpu, taskStack(program, low))) ?? [];
+  const own =
+    top === undefined
+      ? await stackAround(program, (await savedRegisters(program, cpu))?.rsp ?? 0n)
+      : taskStack(program, top - BigInt(threadSize(program)));
+  return (await runningTrace(program, cpu, own)) ?? [];
+}
+
+/** The stack that an address is on: as far as memory is mapped around it, since nothing is before and behind a stack. */
+async function stackAround(program: Program, address: bigint): Promise<Stack> {
+  const size = BigInt(threadSize(program));
+  const isMapped = async (page: bigint): Promise<boolean> =>
+    (await program.memory.tryRead(page, 8)) !== undefined;
+  let low = address & -PAGE;
+  let high = low + PAGE;
+  while (high - low < size && (await isMapped(high))) high += PAGE;
+  while (high - low < size && (await isMapped(low - PAGE))) low -= PAGE;
+  return { name: undefined, low, high };
 }
 
 function taskStack(program: Program, low: bigint): Stack {

@@ -13,6 +13,7 @@ import {
   runCommand,
   Vmcore,
 } from "../../bindings/vmcore/index.ts";
+import { readSymbols } from "../../bindings/vmcore/vmlinux.ts";
 import { crashlab, ROOT } from "../docs/run.ts";
 import { type Crashed, crashMachine, VMLINUX } from "../machine/crashed.ts";
 
@@ -295,6 +296,15 @@ describe("without DWARF", () => {
       );
     },
   );
+
+  test("bt of a vmlinux without any symbols, by the kernel's kallsyms and ORC", async () => {
+    execFileSync("objcopy", ["--strip-all", VMLINUX, path("bare")]);
+    const bare = await open(path("bare"));
+    const kernel = await readSymbols(bare).finally(() => bare.close());
+    const trace = (text: string): string => text.slice(text.indexOf("\n"));
+    expect(trace(await of(kernel, "bt"))).toBe(trace(await of(stripped, "bt")));
+    expect(await of(kernel, "log")).toBe(await of(table, "log"));
+  });
 
   test.each(["ps", "bt 1", "vm"])("%s says what it needs", async (line) => {
     await expect(of(stripped, line)).rejects.toThrow(/expected .*, found .*; give .*/);
