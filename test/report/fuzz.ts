@@ -174,7 +174,7 @@ function main(words: readonly string[]): number {
     return 0;
   }
   const [count = 100_000, seed = 1] = words.map((word) =>
-    /^\d{1,9}$/.test(word) ? Number(word) : Number.NaN,
+    /^\d{1,15}$/.test(word) ? Number(word) : Number.NaN,
   );
   if (words.length > 2 || !(count > 0) || !(seed >= 0)) {
     console.error(
