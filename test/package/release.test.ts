@@ -6,13 +6,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Result, ROOT, runFile } from "../docs/run.ts";
 
-const FILES = ["package.json", "package-lock.json", "CHANGELOG.md"];
+const FILES = ["package.json", "package-lock.json"];
 const PUBLISH = "npm publish --provenance --access public";
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "crashlab-release-"));
   for (const name of FILES) writeFileSync(join(folder, name), readFileSync(join(ROOT, name)));
+  writeFileSync(join(folder, "CHANGELOG.md"), "# Changes\n\n## Unreleased\n");
   git("init", "--quiet");
   commit();
   for (const name of ["ACTIONS_ID_TOKEN_REQUEST_URL", "SIGSTORE_ID_TOKEN"]) vi.stubEnv(name, undefined);
