@@ -140,7 +140,8 @@ export function hostForOverwrite(address: u64, size: u32): u32 {
   return load<u32>(e, 16) + (<u32>address & 0xfff);
 }
 
-// The same for code that is checked by granules, whose TLB has the shadow of every page. Small enough to be inlined.
+// The same for code that is checked by granules, whose TLB has the shadow of every page. Small enough to be inlined: an
+// aligned operand lies in one granule, and others, which are rare, are not for here.
 export function openForRead<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
@@ -152,8 +153,7 @@ export function openForWrite<T>(address: u64): u32 {
   return x <= 4096 - sizeof<T>() && isZero<T>(load<u32>(e, 20), <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
 }
 function isZero<T>(shadow: u32, x: u32): bool {
-  if (sizeof<T>() == 1) return load<u8>(shadow + (x >> 3)) == 0;
-  return (load<u8>(shadow + (x >> 3)) | load<u8>(shadow + ((x + sizeof<T>() - 1) >> 3))) == 0;
+  return (<u32>load<u8>(shadow + (x >> 3)) | (x & (sizeof<T>() - 1))) == 0;
 }
 /** Whether an access of up to 8 bytes is allowed by the tags of a page that the TLB knows. */
 export function hasMatchingTags(address: u64, size: u32): bool {

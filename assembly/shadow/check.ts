@@ -112,7 +112,8 @@ export function mayAccess(address: u64, size: u64, isWrite: bool): bool {
     let count: u64 = 4096 - (host & 0xfff);
     if (count > end - granule + 1) count = end - granule + 1;
     let n: u32 = 0;
-    while (n + 8 <= <u32>count && load<u64>(host + n) == 0) n += 8;
+    while (n + 16 <= <u32>count && !v128.any_true(v128.load(host + n))) n += 16;
+    if (n + 8 <= <u32>count && load<u64>(host + n) == 0) n += 8;
     for (; n < <u32>count; n++) {
       const value = load<u8>(host + n);
       if (value == 0) continue;
