@@ -144,8 +144,8 @@ function ratios(rounds: readonly Round[]): {
 } {
   const over = (what: keyof Cost): { [way: string]: number } =>
     Object.fromEntries(
-      [...(rounds[0] ?? new Map<string, Cost>()).keys()]
-        .filter((way) => way !== "plain")
+      Object.keys(WAYS)
+        .filter((way) => way !== "plain" && rounds[0]?.has(way))
         .map((way) => [
           way,
           median(rounds.map((round) => (round.get(way)?.[what] ?? 0) / (round.get("plain")?.[what] ?? 0))),

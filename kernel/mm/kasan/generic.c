@@ -41,8 +41,7 @@ static inline __attribute__((always_inline)) bool range_is_poisoned(unsigned lon
 	return !is_zero(shadow, last - shadow) || (*last && (*last >= 8 || (end & 7) >= *last));
 }
 
-/* The checks that are not plainly passed. */
-static noinline bool kasan_check_again(unsigned long addr, size_t size, bool write, unsigned long ret_ip)
+static noinline bool kasan_check_any_range(unsigned long addr, size_t size, bool write, unsigned long ret_ip)
 {
 	if (!kasan_enabled || !size)
 		return true;
@@ -53,9 +52,10 @@ static noinline bool kasan_check_again(unsigned long addr, size_t size, bool wri
 
 noinline bool kasan_check_range(unsigned long addr, size_t size, bool write, unsigned long ret_ip)
 {
-	if (likely(kasan_enabled && !kasan_tags() && size && addr + size >= addr && addr_has_metadata(addr) && !range_is_poisoned(addr, size)))
+	/* most ranges are a granule or part of one */
+	if (likely(kasan_enabled && !kasan_tags() && size - 1 < 8 && addr_has_metadata(addr) && ((addr + size - 1) ^ addr) < 8 && !*generic_shadow((void *)addr)))
 		return true;
-	return kasan_check_again(addr, size, write, ret_ip);
+	return kasan_check_any_range(addr, size, write, ret_ip);
 }
 
 /*

@@ -63,10 +63,10 @@ static inline __attribute__((always_inline)) bool set_recent_track(struct kasan_
 	const struct task_struct *task = current;
 
 	track->pid = task->pid;
-	track->stack = 0;
-	*hash = 0;
-	if (unlikely(!kasan_stacktrace))
+	if (unlikely(!kasan_stacktrace)) {
+		track->stack = 0;
 		return true;
+	}
 	*hash = hash_frames(task->stack, __builtin_frame_address(0));
 	return likely(track->stack = recent_stack(*hash));
 }
