@@ -290,11 +290,14 @@ export const string: Unit = (r) => {
   const opcode = r.pick([0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf]);
   const s = (opcode & 1) === 0 ? { prefixes: [], wide: false } : sized(r);
   const repeat = r.pick([[], [0xf3], [0xf2]]);
-  const lea = (n: number): number[] => encode({ wide: true, opcode: [0x8d], reg: n, operand: memory(r) });
+  const address32 = r.oneIn(8) ? [0x67] : [];
+  // Before the first element of a repeated one Intel's processors clear upper halves, AMD's do not.
+  const wide = address32.length === 0 || repeat.length === 0;
+  const lea = (n: number): number[] => encode({ wide, opcode: [0x8d], reg: n, operand: memory(r) });
   return [
     ...[...lea(6), ...lea(7)],
     ...(repeat.length > 0 ? [0xb9, ...u32(r.below(24))] : []),
-    ...[r.pick([0xfc, 0xfd]), ...(r.oneIn(8) ? [0x67] : []), ...s.prefixes, ...repeat],
+    ...[r.pick([0xfc, 0xfd]), ...address32, ...s.prefixes, ...repeat],
     ...(s.wide ? [0x48] : []),
     opcode,
   ];

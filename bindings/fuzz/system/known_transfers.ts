@@ -148,6 +148,16 @@ export const KNOWN_TRANSFERS: readonly Known[] = [
       ((qemu["vector"] === 13n && (raises(core, 13n, 0n) || raises(core, 13n, 1n) || raises(core, 8n, 0n))) ||
         (qemu["vector"] === 1n && /^(iret|sysret|sysexit)/.test(each.name) && raises(core, 13n, 0n))),
   },
+  {
+    reason:
+      "a call gate's offset that is not canonical is #GP(0) before any push (SDM 2A CALL); QEMU pushes first",
+    covers: (_word, qemu, core, each) =>
+      each.name.startsWith("far call") &&
+      (targetOf(each) & ~3) === at.selectors.gate &&
+      !isCanonical(gateOffset(each)) &&
+      (qemu["vector"] === 14n || qemu["vector"] === 12n) &&
+      raises(core, 13n, 0n),
+  },
   BEYOND_LIMIT,
   {
     reason:
@@ -213,6 +223,13 @@ function destinationOf(each: Case): { readonly selector: number; readonly offset
     selector: Number((gate >> 16n) & 0xffffn),
     offset: (gate & 0xffffn) | ((gate >> 32n) & 0xffff0000n),
   };
+}
+
+/** The offset in a call gate of 64-bit mode. */
+function gateOffset(each: Case): bigint {
+  const low = descriptorOf(each, at.selectors.gate);
+  const high = descriptorOf(each, at.selectors.gate + 8) & 0xffffffffn;
+  return (low & 0xffffn) | ((low >> 32n) & 0xffff0000n) | (high << 32n);
 }
 
 /** #GP with the target's selector. */
