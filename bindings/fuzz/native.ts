@@ -37,6 +37,7 @@ const SCRATCH_TOP = OUT + 0x3ff000;
 const TABLES = 0x1000;
 const SYSTEM_AT = 0x200000;
 const SYSTEM = 0x38000000;
+const SYSTEM_SIZE = 0x200000;
 const ARENA_AT = 0x300000;
 const CODE_AT = 0x400000;
 const IN_AT = 0x800000;
@@ -427,16 +428,26 @@ function faultState(core: Core): Uint8Array {
 
 // ---- comparison ----
 
+/** MOVUPS, MOVUPD, MOVDQU, LDDQU, PCMPxSTRx: whether 16 bytes raise #AC is left to the processor (SDM 3A, interrupt 17). */
+const UNALIGNED = /^(6[4-7])*((4.)?0f1[01]|f3(4.)?0f[67]f|f2(4.)?0ff0|(4.)?0f3a6[0-3])/;
+const AC = 17n;
+
 function compare(want: DataView, have: DataView, offset: number, code: Uint8Array): string[] {
   const found: string[] = [];
+  const place = Number(want.getBigUint64(RIP, true)) - CODE;
+  const isAc = want.getBigUint64(VECTOR, true) === AC;
+  if (isAc && UNALIGNED.test(Buffer.from(code.subarray(place, place + 8)).toString("hex"))) return [];
   const check = (what: string, a: bigint | number, b: bigint | number): void => {
     if (a !== b) found.push(`${what} expected ${a.toString(16)} found ${b.toString(16)}`);
   };
   const u64 = (what: string, at: number, mask = ~0n): void =>
     check(what, want.getBigUint64(at, true) & mask, have.getBigUint64(at, true) & mask);
   u64("vector", VECTOR);
-  // Linux does not tell programs what is mapped in the kernel's half: it always reports bit 0 there.
-  u64("error", ERROR, want.getBigInt64(CR2, true) < 0n ? ~1n : ~0n);
+  // Linux does not tell programs what is mapped in the kernel's half: it always reports bit 0 there. What the core has in
+  // its system area is not mapped here.
+  const cr2 = want.getBigInt64(CR2, true);
+  const isSystem = cr2 >= SYSTEM && cr2 < SYSTEM + SYSTEM_SIZE;
+  u64("error", ERROR, cr2 < 0n || isSystem ? ~1n : ~0n);
   u64("cr2", CR2);
   const [a, b] = [want, have].map((view) => {
     const rip = Number(view.getBigUint64(RIP, true));
