@@ -10,7 +10,7 @@
  *   0x0018000  parked vCPU blocks, 8 x 4 KiB
  *   0x0020000  device block, 128 KiB (devices/layout.ts divides it)
  *   0x0040000  data TLBs of CPU 0: 4 modes x 1024 entries x 32 bytes
- *   0x0060000  fetch TLB of CPU 0: 3 modes x 256 entries x 16 bytes
+ *   0x0060000  fetch TLB of CPU 0: 2 x 256 entries x 16 bytes; what its data TLBs lost last, 256 x 16 bytes
  *   0x0080000  trace table: 16384 entries x 16 bytes
  *   0x00c0000  jump cache: 4096 entries x 16 bytes
  *   0x00d0000  the trace cut short at the end of a budget, and other records that are used once

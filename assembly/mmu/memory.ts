@@ -501,16 +501,52 @@ function translate(page: u64, address: u64, kind: u32, system: u32 = 0): u64 {
     bind(page, physical);
     return physical;
   }
+  const lost = lostEntry(page);
+  const again = load<u64>(lost, 8);
+  if (
+    load<u64>(lost) == (page | modeInForce()) &&
+    (again & (kind == WRITE ? CACHED_WRITABLE : CACHED)) != 0 &&
+    isRam(again)
+  ) {
+    store<u64>(lost, u64.MAX_VALUE);
+    fill(e, page, again);
+    return (again & ~0xfff) | (address & 0xfff);
+  }
   const physical = walk(address, kind | system);
   if (physical == INVALID || !isRam(physical) || isWatched(address & ~0xfff, 4096)) return physical;
   if (load<u32>(TLB_MODE) == load<u32>(TLB_BASE) + TLB_NEVER * TLB_SIZE) return physical;
   if (walkLarge) noteLarge(address);
   const cached = CACHED | (walkGlobal ? CACHED_GLOBAL : 0) | (walkWritable ? CACHED_WRITABLE : 0);
-  store<u64>(e, (physical & ~0xfff) | cached, 24);
-  store<u64>(e, page ^ 0x1000);
-  bind(page, physical);
-  if ((known & CACHED) == 0 || ((known ^ load<u64>(e, 24)) & CACHED_GLOBAL) != 0) noteFilled(e);
+  fill(e, page, (physical & ~0xfff) | cached);
   return physical;
+}
+
+/** A translation becomes a page's entry. What was there, if global, is kept for when it is wanted again soon. */
+function fill(e: u32, page: u64, translation: u64): void {
+  const known = load<u64>(e, 24);
+  if ((known & (CACHED | CACHED_GLOBAL)) == (CACHED | CACHED_GLOBAL)) {
+    // Which of two pages its tag is for, the entry's number says.
+    const old = (load<u64>(e) & ~0x1fff) | ((<u64>((e >> 5) & 1)) << 12);
+    const lost = lostEntry(old);
+    store<u64>(lost, old | modeInForce());
+    store<u64>(lost, known, 8);
+  }
+  store<u64>(e, translation, 24);
+  store<u64>(e, page ^ 0x1000);
+  bind(page, translation & ~0xfff);
+  if ((known & CACHED) == 0 || ((known ^ load<u64>(e, 24)) & CACHED_GLOBAL) != 0) noteFilled(e);
+}
+
+/**
+ * Two pages of the kernel that want the same entry in turn, as an object and a variable may, would cost a walk each time. So
+ * the global translations that a CPU's data TLBs lost last are kept behind its fetch TLB, by page:
+ * +0 u64 page, with the number of its TLB in the low bits; +8 u64 as at +24 of an entry.
+ */
+function lostEntry(page: u64): u32 {
+  return load<u32>(FETCH_BASE) + 2 * PROGRAM_FETCHES + fetchEntry(page);
+}
+function modeInForce(): u64 {
+  return (load<u32>(TLB_MODE) - load<u32>(TLB_BASE)) / TLB_SIZE;
 }
 
 /** Gives a cached page its fast paths. Code pages and pages not yet dirty keep the slow write path. */
@@ -669,6 +705,8 @@ export function flushPage(address: u64): void {
   const first = load<u32>(TLB_BASE) + (<u32>(address >> 7) & 0x7fe0);
   for (let e = first; e < first + TLB_NEVER * TLB_SIZE; e += TLB_SIZE)
     if (((load<u64>(e) ^ address) & PAGE_OF_ANY_TAG) == 0) emptyEntry(e);
+  const lost = lostEntry(address);
+  if (((load<u64>(lost) ^ address) & 0x0000fffffffff000) == 0) store<u64>(lost, u64.MAX_VALUE);
   const page = resolve(address);
   const fetch = load<u32>(FETCH_BASE) + fetchEntry(page);
   forgetFetched(fetch, page >> 12);

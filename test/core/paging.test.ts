@@ -217,6 +217,28 @@ describe("what stays cached", () => {
     expect(core.registers().rbx).toBe(result);
   });
 
+  /** Pages 4 MiB apart have one entry of the TLB; the second is read in turn with the window's first. */
+  const OTHER = at(0) + 0x400000;
+  const readOther = [0x8b, 0x0c, 0x25, ...u32(OTHER)];
+  test.each<readonly [string, bigint, readonly number[], bigint]>([
+    ["nothing, global", GLOBAL, [], OLD],
+    ["nothing", 0n, [], NEW],
+    ["a write of CR3, global", GLOBAL, cr3, OLD],
+    ["INVLPG, global", GLOBAL, invlpg, NEW],
+    ["CR4.PGE, global", GLOBAL, toggle(0x80), NEW],
+  ])("where another page took its entry, after %s", async (_name, bits, forget, result) => {
+    const pieces = [
+      ...windowOf({ 0: BigInt(frame(0)) | 3n | bits }),
+      { address: frame(0), bytes: Uint8Array.of(1) },
+      { address: frame(1), bytes: Uint8Array.of(2) },
+    ];
+    const code = [...PGE, ...readWindow, ...readOther, ...change, ...forget, ...readWindow, HLT];
+    const core = await ring0(code, {}, { pieces });
+    core.run(100);
+    expect(core.exceptions()).toEqual([]);
+    expect(core.registers().rbx).toBe(result);
+  });
+
   /** The window's first page as code: mov ebx, n; ret. */
   const returning = (n: number): Uint8Array => Uint8Array.of(0xbb, ...u32(n), 0xc3);
   test.each<readonly [string, bigint, readonly number[], bigint]>([

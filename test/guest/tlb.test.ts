@@ -5,6 +5,7 @@ import { boot, type Machine } from "../../bindings/index.ts";
 
 const ENTRIES = 1024;
 const ENTRY = 32;
+const LOST_ENTRIES = 256;
 const GLOBAL = 1n;
 const CACHED = 4n;
 /** Task stacks, modules and all else that comes and goes (Linux Documentation/x86/x86_64/mm.rst). */
@@ -20,7 +21,7 @@ interface Cached {
   readonly isGlobal: boolean;
 }
 
-/** What the data TLBs of privilege 0 hold of those areas (assembly/mmu/memory.ts has the entries' layout). */
+/** What the data TLBs hold of those areas, and have lost last (assembly/mmu/memory.ts has the entries' layouts). */
 function cached(machine: Machine): Cached[] {
   const { tlbs, cpus } = machine.core.snapshot();
   const view = new DataView(tlbs.buffer, tlbs.byteOffset, tlbs.length);
@@ -31,6 +32,13 @@ function cached(machine: Machine): Cached[] {
       const known = view.getBigUint64(at + 24, true);
       const page = ((view.getBigUint64(at, true) >> 13n) << 13n) | (BigInt(n & 1) << 12n);
       if ((known & CACHED) === 0n || !AREAS.some(([start, end]) => page >= start && page < end)) continue;
+      found.push({ cpu, page, physical: known & ~0xfffn, isGlobal: (known & GLOBAL) !== 0n });
+    }
+    for (let n = 0; n < LOST_ENTRIES; n++) {
+      const at = (cpu + 1) * TLBS_SIZE - (LOST_ENTRIES - n) * 16;
+      const page = view.getBigUint64(at, true) & ~0xfffn;
+      const known = view.getBigUint64(at + 8, true);
+      if (!AREAS.some(([start, end]) => page >= start && page < end)) continue;
       found.push({ cpu, page, physical: known & ~0xfffn, isGlobal: (known & GLOBAL) !== 0n });
     }
   }
