@@ -38,14 +38,38 @@ export function formatCode(code: CodeBytes, disassemble: Disassemble): string {
   const lines = [
     "All code",
     "========",
-    ...before.map((line) => format(line, Number(line.address) === code.at)),
+    ...withoutZeroes(before, bytes).map((line) => format(line, code.at)),
   ];
   if (code.at < 0) return lines.join("\n");
-  const rest = disassemble(bytes.subarray(code.at), 0n);
+  const from = bytes.subarray(code.at);
+  const rest = withoutZeroes(disassemble(from, 0n), from);
   const title = "Code starting with the faulting instruction";
-  return [...lines, "", title, "=".repeat(title.length), ...rest.map((line) => format(line, false))].join(
-    "\n",
-  );
+  return [...lines, "", title, "=".repeat(title.length), ...rest.map((line) => format(line, -1))].join("\n");
+}
+
+/** Zero bytes that objdump leaves out: as many anywhere, fewer than those at the end. */
+const ZEROES = 8;
+const ZEROES_AT_END = 3;
+/** With more behind them it leaves out whole groups. */
+const ZEROES_GROUP = 4;
+
+/** Lines as objdump shows them: "..." for what is nothing but zero bytes. */
+function withoutZeroes(lines: readonly DisassembledLine[], bytes: Uint8Array): (DisassembledLine | "...")[] {
+  const shown: (DisassembledLine | "...")[] = [];
+  let next = 0;
+  for (const line of lines) {
+    const at = Number(line.address);
+    if (at < next) continue;
+    let end = at;
+    while (bytes[end] === 0) end++;
+    const isEnd = end === bytes.length;
+    const zeroes = end - at;
+    if (zeroes >= ZEROES || (isEnd && zeroes > 0 && zeroes < ZEROES_AT_END)) {
+      next = isEnd ? end : end - (zeroes % ZEROES_GROUP);
+      shown.push("...");
+    } else shown.push(line);
+  }
+  return shown;
 }
 
 /**
@@ -70,7 +94,11 @@ function alignedTo(bytes: Uint8Array, at: number, disassemble: Disassemble): Dis
 /** Bytes of a line; those of a longer instruction go on in the next, as objdump has it. */
 const WIDTH = 7;
 
-function format({ address, bytes, text }: DisassembledLine, trapped: boolean): string {
+/** `at`: where the instruction that trapped begins. */
+function format(shown: DisassembledLine | "...", at: number): string {
+  if (shown === "...") return "\t...";
+  const { address, bytes, text } = shown;
+  const trapped = Number(address) === at;
   const hex = (from: number): string =>
     Array.from(bytes.subarray(from, from + WIDTH), (byte) => `${byte.toString(16).padStart(2, "0")} `).join(
       "",
