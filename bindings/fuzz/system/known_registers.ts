@@ -87,6 +87,16 @@ export const KNOWN_REGISTERS: readonly Known[] = [
       );
     },
   },
+  {
+    reason:
+      "LTR of a 16-bit TSS in IA-32e mode is #GP, present or not (SDM 2A LTR); QEMU asks only whether it is present",
+    covers: (word, qemu, core, each) =>
+      word === "vector" &&
+      each.name.startsWith("segment 0f00d8 ring 0") &&
+      typeOf(named(each)) === 1 &&
+      core[word] === 13n &&
+      qemu[word] === 11n,
+  },
 ];
 
 /** LTR of null or of a 16-bit TSS: QEMU finds no stack in it when the next exception comes. */
