@@ -9,19 +9,19 @@
  *   0x0016000  where pages of the shadow lie, 1 KiB a CPU
  *   0x0018000  parked vCPU blocks, 8 x 4 KiB
  *   0x0020000  device block, 128 KiB (devices/layout.ts divides it)
- *   0x0040000  data TLBs of CPU 0: 4 modes x 1024 entries x 32 bytes
- *   0x0060000  fetch TLB of CPU 0: 2 x 256 entries x 16 bytes; what its data TLBs lost last, 256 x 16 bytes
+ *   0x0040000  data TLBs of CPU 0: 4 modes x 2048 entries x 32 bytes
  *   0x0080000  trace table: 16384 entries x 16 bytes
  *   0x00c0000  jump cache: 4096 entries x 16 bytes
  *   0x00d0000  the trace cut short at the end of a budget, and other records that are used once
  *   0x00d2000  journals of the data TLBs, twice 2 KiB a CPU
  *   0x00da000  a shadow that forbids everything, for pages whose every access has to be looked at
+ *   0x00dc000  fetch TLB of CPU 0: 2 x 256 entries x 16 bytes; what its data TLBs lost last, 256 x 16 bytes
  *   0x0100000  decoded records: 43690 x 48 bytes
- *   0x0300000  data TLBs of CPUs 1 to 7, 128 KiB each
- *   0x03e0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
- *   0x0400000  frame table: u32 a guest frame, for up to 4 GiB
- *   0x0800000  code lines: u64 bitmap a guest frame (64-byte lines that hold decoded code)
- *   0x1000000  frames, handed out on first touch
+ *   0x0300000  data TLBs of CPUs 1 to 7, 256 KiB each
+ *   0x04c0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
+ *   0x0500000  frame table: u32 a guest frame, for up to 4 GiB
+ *   0x0900000  code lines: u64 bitmap a guest frame (64-byte lines that hold decoded code)
+ *   0x1100000  frames, handed out on first touch
  *
  * Snapshots copy header, vCPU blocks and devices, the TLBs (what a guest has cached, it may rely on) and every
  * touched frame; the rest is a cache that the guest cannot notice.
@@ -29,7 +29,7 @@
 
 export const HEADER: u32 = 0x10000;
 export const MAGIC: u32 = 0x4241_4c43; // "CLAB"
-export const VERSION: u32 = 4;
+export const VERSION: u32 = 5;
 
 export const CPU: u32 = 0x11000;
 export const CPU_SIZE: u32 = 0x1000;
@@ -167,8 +167,9 @@ export const PARKED: u32 = 0x18000;
 export const DEVICES: u32 = 0x20000;
 export const DEVICES_SIZE: u32 = 0x20000;
 export const TLB: u32 = 0x40000;
-export const TLB_SIZE: u32 = 0x8000;
-export const FETCH_TLB: u32 = 0x60000;
+export const TLB_ENTRIES: u32 = 2048;
+export const TLB_SIZE: u32 = TLB_ENTRIES * 32;
+export const FETCH_TLB: u32 = 0xdc000;
 export const FETCH_TLB_SIZE: u32 = 0x3000;
 export const TRACES: u32 = 0x80000;
 export const TRACE_COUNT: u32 = 16384;
@@ -191,7 +192,7 @@ export const SHADOW_NONE: u32 = 0xda000; // 512 bytes of 0xff
 export const RECORDS: u32 = 0x100000;
 export const RECORDS_END: u32 = 0x300000;
 export const MORE_TLBS: u32 = 0x300000;
-export const MORE_FETCH_TLBS: u32 = 0x3e0000;
-export const FRAME_TABLE: u32 = 0x400000;
-export const CODE_LINES: u32 = 0x800000;
-export const FRAMES: u32 = 0x1000000;
+export const MORE_FETCH_TLBS: u32 = 0x4c0000;
+export const FRAME_TABLE: u32 = 0x500000;
+export const CODE_LINES: u32 = 0x900000;
+export const FRAMES: u32 = 0x1100000;

@@ -1,6 +1,6 @@
 /**
  * The only loads and stores of guest memory by linear address. The fast path is one xor and one compare in a
- * direct-mapped TLB of 1024 entries of 32 bytes:
+ * direct-mapped TLB of 2048 entries of 32 bytes:
  *
  *   +0  u64 page if readable, else a tag that cannot match      +16 u32 host address of the page
  *   +8  u64 page if writable without further ado                +20 u32 host address of its shadow (0: none)
@@ -59,6 +59,7 @@ import {
   SIGNAL_CACHES,
   TLB,
   TLB_BASE,
+  TLB_ENTRIES,
   TLB_JOURNAL_SIZE,
   TLB_JOURNALS,
   TLB_MODE,
@@ -72,8 +73,11 @@ import { INVALID, READ, SYSTEM, WRITE, walk, walkGlobal, walkLarge, walkWritable
 
 const BOUNCE: u32 = SCRATCH;
 
+function entryOffset(address: u64): u32 {
+  return <u32>(address >> 7) & (TLB_SIZE - 32);
+}
 function entryOf(address: u64): u32 {
-  return load<u32>(TLB_MODE) + (<u32>(address >> 7) & 0x7fe0);
+  return load<u32>(TLB_MODE) + entryOffset(address);
 }
 
 /** Whether the shadow of an entry, if it has one, allows up to 8 bytes at offset x. */
@@ -379,7 +383,7 @@ function systemTranslate(address: u64, kind: u32): u64 {
 
 /** Loads and stores the processor makes for itself: descriptor tables, TSS, interrupt frames. */
 export function systemRead<T>(address: u64): T {
-  const e = systemTlb() + (<u32>(address >> 7) & 0x7fe0);
+  const e = systemTlb() + entryOffset(address);
   const x = load<u64>(e) ^ address;
   if (x <= 4096 - sizeof<T>()) return load<T>(load<u32>(e, 16) + <u32>x);
   const physical = systemTranslate(address, READ);
@@ -398,7 +402,7 @@ export function systemRead<T>(address: u64): T {
   return <T>value;
 }
 export function systemWrite<T>(address: u64, value: T): void {
-  const e = systemTlb() + (<u32>(address >> 7) & 0x7fe0);
+  const e = systemTlb() + entryOffset(address);
   const x = load<u64>(e, 8) ^ address;
   if (x <= 4096 - sizeof<T>()) {
     store<T>(load<u32>(e, 16) + <u32>x, value);
@@ -569,7 +573,7 @@ function bind(page: u64, physical: u64): void {
 export function unbindWrites(): void {
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
     const base = tlbOf(cpu);
-    for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) store<u64>(base + i * 32, emptyTag(i & 1023), 8);
+    for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++) store<u64>(base + i * 32, emptyTag(i & (TLB_ENTRIES - 1)), 8);
   }
 }
 /** After a restore: frames lie elsewhere, what is cached stays. */
@@ -580,11 +584,11 @@ export function unbindAll(): void {
     store<u32>(journalOf(cpu, false), 0);
     store<u32>(journalOf(cpu, true), 0);
     const base = tlbOf(cpu);
-    for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
+    for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++) {
       const e = base + i * 32;
       const known = load<u64>(e, 24);
       if ((known & CACHED) == 0 || !isRam(known)) {
-        store<u64>(e, emptyTag(i & 1023));
+        store<u64>(e, emptyTag(i & (TLB_ENTRIES - 1)));
         store<u64>(e, 0, 24);
       } else if ((<u32>(load<u64>(e) >> 12) & 1) == (i & 1)) store<u64>(e, load<u64>(e) ^ 0x1000);
     }
@@ -597,7 +601,7 @@ function emptyTag(i: u32): u64 {
 }
 
 function emptyEntry(e: u32): void {
-  const bad = emptyTag((e >> 5) & 1023);
+  const bad = emptyTag((e >> 5) & (TLB_ENTRIES - 1));
   store<u64>(e, bad);
   store<u64>(e, bad, 8);
   store<u64>(e, 0, 24);
@@ -631,7 +635,7 @@ function emptyEntries(cpu: u32, keepGlobal: bool): void {
     if (!keepGlobal) emptyNamed(globals, false);
   } else {
     const base = tlbOf(cpu);
-    for (let i: u32 = 0; i < (TLB_NEVER + 1) * 1024; i++) emptyUnless(base + i * 32, keepGlobal);
+    for (let i: u32 = 0; i < (TLB_NEVER + 1) * TLB_ENTRIES; i++) emptyUnless(base + i * 32, keepGlobal);
   }
   store<u32>(journal, 1);
   if (!keepGlobal) store<u32>(globals, 1);
@@ -702,7 +706,7 @@ export function flushPage(address: u64): void {
   if (isShadow(address)) return flushTlb();
   const group = largeGroup(resolve(address));
   if ((load<u64>(largeWord(group)) & largeBit(group)) != 0) return flushTlb();
-  const first = load<u32>(TLB_BASE) + (<u32>(address >> 7) & 0x7fe0);
+  const first = load<u32>(TLB_BASE) + entryOffset(address);
   for (let e = first; e < first + TLB_NEVER * TLB_SIZE; e += TLB_SIZE)
     if (((load<u64>(e) ^ address) & PAGE_OF_ANY_TAG) == 0) emptyEntry(e);
   const lost = lostEntry(address);
@@ -724,9 +728,9 @@ export function protectFrame(physical: u64): void {
   const page = physical & ~0xfff;
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
     const base = tlbOf(cpu);
-    for (let i: u32 = 0; i < TLB_NEVER * 1024; i++) {
+    for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++) {
       const e = base + i * 32;
-      if ((load<u64>(e, 24) & ~0xfff) == page) store<u64>(e, emptyTag(i & 1023), 8);
+      if ((load<u64>(e, 24) & ~0xfff) == page) store<u64>(e, emptyTag(i & (TLB_ENTRIES - 1)), 8);
     }
   }
 }
