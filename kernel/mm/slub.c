@@ -12,7 +12,7 @@
 #include <linux/module.h>
 #include <linux/spinlock.h>
 #include <linux/usercopy.h>
-#include "slab.h"
+#include "kasan/shadow.h"
 
 struct list_head slab_caches = LIST_HEAD_INIT(slab_caches);
 struct kmem_cache *kmem_cache;
@@ -28,6 +28,7 @@ static u64 slab_cpu_used; /* a bit each */
  */
 static DEFINE_SPINLOCK(slab_lock);
 bool init_on_alloc, init_on_free;
+#define FREE_AT_ONCE 16 /* of what comes out of the quarantine */
 
 static inline __attribute__((always_inline)) void set_freepointer(struct kmem_cache *s, void *object, void *next)
 {
@@ -164,6 +165,26 @@ noinline void *kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp)
 	return slab_alloc(s, s->object_size, gfp, (unsigned long)__builtin_return_address(0), false);
 }
 
+/* The processor's own slab, with interrupts off. */
+static inline __attribute__((always_inline)) void put_on_cpu(struct kmem_cache *s, struct kmem_cache_cpu *c, void *object)
+{
+	set_freepointer(s, object, c->freelist);
+	c->freelist = object;
+}
+
+/* Any other, under slab_lock. */
+static inline __attribute__((always_inline)) void put_on_page(struct kmem_cache *s, struct page *page, void *object)
+{
+	BUG_ON(object == page->freelist);
+	if (!page->freelist && !page->frozen) {
+		list_add(&page->slab_list, &s->node[0]->partial);
+		s->node[0]->nr_partial++;
+	}
+	set_freepointer(s, object, page->freelist);
+	page->freelist = object;
+	page->inuse--;
+}
+
 /* With interrupts off. */
 static inline __attribute__((always_inline)) void __slab_free(struct kmem_cache *s, struct page *page, void *object, unsigned long addr)
 {
@@ -174,18 +195,10 @@ static inline __attribute__((always_inline)) void __slab_free(struct kmem_cache 
 	if (unlikely(s->flags & SLAB_DEBUG_FLAGS) && !free_debug_processing(s, page, object, addr))
 		return;
 	if (page == c->page) {
-		set_freepointer(s, object, c->freelist);
-		c->freelist = object;
+		put_on_cpu(s, c, object);
 	} else {
-		BUG_ON(object == page->freelist);
 		spin_lock(&slab_lock);
-		if (!page->freelist && !page->frozen) {
-			list_add(&page->slab_list, &s->node[0]->partial);
-			s->node[0]->nr_partial++;
-		}
-		set_freepointer(s, object, page->freelist);
-		page->freelist = object;
-		page->inuse--;
+		put_on_page(s, page, object);
 		spin_unlock(&slab_lock);
 	}
 }
@@ -211,11 +224,34 @@ noinline void kmem_cache_free(struct kmem_cache *s, void *object)
 		slab_free(s, page, kasan_reset_tag(object), (unsigned long)__builtin_return_address(0));
 }
 
-/* Objects come out of KASAN's quarantine one after the other, with interrupts off. */
-void ___cache_free(struct kmem_cache *s, struct page *page, void *object);
-void ___cache_free(struct kmem_cache *s, struct page *page, void *object)
+/* What KASAN's quarantine lets go, in its order: a few at a time with interrupts off, under one lock. */
+void ___cache_free(struct qlist_node *link)
 {
-	__slab_free(s, page, object, (unsigned long)__builtin_return_address(0));
+	while (link) {
+		unsigned long flags;
+
+		spin_lock_irqsave(&slab_lock, flags);
+		for (int i = 0; link && i < FREE_AT_ONCE; i++) {
+			struct page *page = compound_head(direct_map_to_page(link));
+			struct kmem_cache *s = page->slab_cache;
+			struct kmem_cache_cpu *c = this_cpu_ptr(s->cpu_slab);
+			void *object = (char *)link - s->kasan_info.free_meta_offset;
+
+			link = link->next;
+			/* who freed it is known no longer: the free list's link may go there */
+			*generic_shadow(object) = KASAN_SLAB_FREE;
+			if (unlikely(s->flags & SLAB_DEBUG_FLAGS || init_on_free)) {
+				spin_unlock(&slab_lock);
+				__slab_free(s, page, object, (unsigned long)__builtin_return_address(0));
+				spin_lock(&slab_lock);
+			} else if (page == c->page) {
+				put_on_cpu(s, c, object);
+			} else {
+				put_on_page(s, page, object);
+			}
+		}
+		spin_unlock_irqrestore(&slab_lock, flags);
+	}
 }
 
 static int kmalloc_index(size_t size)

@@ -38,6 +38,8 @@ static inline unsigned int compound_order(struct page *page)
 	return page->flags & 1UL << PG_head ? page[1].compound_order : 0;
 }
 #define virt_to_page(v) pfn_to_page(__pa(v) >> PAGE_SHIFT)
+/* Where nothing else can be meant, and without a tag. */
+#define direct_map_to_page(v) pfn_to_page(((unsigned long)(v) - PAGE_OFFSET) >> PAGE_SHIFT)
 
 /* The tag of its memory, inverted: pages that nobody tagged have none (mm/kasan/). */
 #define KASANTAG_PGSHIFT 54

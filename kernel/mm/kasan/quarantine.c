@@ -4,13 +4,11 @@
  * Mirrors Linux 6.1 mm/kasan/quarantine.c.
  */
 #include "quarantine.h"
-#include "shadow.h"
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 
 #define QUARANTINE_BATCHES 128
 #define QUARANTINE_FRACTION 32
-#define FREE_AT_ONCE 16	/* with interrupts off */
 
 DEFINE_PER_CPU(struct qlist_head, cpu_quarantine);
 static DEFINE_RAW_SPINLOCK(quarantine_lock); /* of all that follows */
@@ -54,26 +52,6 @@ static struct kmem_cache *cache_of(const struct qlist_node *link)
 	return virt_to_head_page(link)->slab_cache;
 }
 
-/* The link lies in the free object, or behind it. */
-static void qlist_free_all(const struct qlist_head *q)
-{
-	for (struct qlist_node *link = q->head, *next; link;) {
-		unsigned long flags = local_irq_save();
-
-		for (int i = 0; link && i < FREE_AT_ONCE; i++, link = next) {
-			struct page *page = virt_to_head_page(link);
-			struct kmem_cache *cache = page->slab_cache;
-			void *object = (char *)link - cache->kasan_info.free_meta_offset;
-
-			next = link->next;
-			/* who freed it is known no longer: the allocator's link may go there */
-			*generic_shadow(object) = KASAN_SLAB_FREE;
-			___cache_free(cache, page, object);
-		}
-		local_irq_restore(flags);
-	}
-}
-
 noinline void kasan_quarantine_end_batch(struct qlist_head *q)
 {
 	struct qlist_head batch = qlist_take(q);
@@ -107,7 +85,7 @@ void __kasan_quarantine_reduce(void)
 			quarantine_head = (quarantine_head + 1) % QUARANTINE_BATCHES;
 	}
 	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
-	qlist_free_all(&to_free);
+	___cache_free(to_free.head);
 }
 
 static void qlist_move_cache(struct qlist_head *from, struct qlist_head *to, struct kmem_cache *cache)
@@ -132,7 +110,7 @@ static void per_cpu_remove_cache(void *cache)
 		next = link->next;
 		kasan_quarantine_put(link, cache_of(link)->size);
 	}
-	qlist_free_all(&to_free);
+	___cache_free(to_free.head);
 }
 
 /* A cache goes away, and all that is of it here with it. */
@@ -149,5 +127,5 @@ void kasan_quarantine_remove_cache(struct kmem_cache *cache)
 		quarantine_size += global_quarantine[i].bytes;
 	}
 	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
-	qlist_free_all(&to_free);
+	___cache_free(to_free.head);
 }

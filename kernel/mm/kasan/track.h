@@ -22,20 +22,26 @@ static inline __attribute__((always_inline)) u64 hash_frames(const void *stack, 
 {
 	const unsigned long room = THREAD_SIZE - sizeof(struct pt_regs) - 2 * sizeof(*frame) + 1;
 	unsigned long end = (unsigned long)stack + room, at = (unsigned long)frame - end, next;
+	const u64 factor = 0x9e3779b97f4a7c15;
 	u64 hash = 0;
 
 	if (unlikely(at < -room))
 		return 0;
-	for (;;) { /* two at a time, so that nothing is moved */
-		hash = (hash ^ *(const unsigned long *)(end + at + 8)) * 0x9e3779b97f4a7c15;
+	/*
+	 * Two at a time, so that nothing is moved. Of the second return address the lower half is hashed, above the upper half
+	 * of the address that lies before it: of the first one the upper half is the same for all code, so both fit in one word.
+	 */
+	for (;;) {
+		hash ^= *(const unsigned long *)(end + at + 8);
 		next = *(const unsigned long *)(end + at) - end;
 		if (next <= at)
 			break;
-		hash = (hash ^ *(const unsigned long *)(end + next + 8)) * 0x9e3779b97f4a7c15;
+		hash = (hash ^ *(const unsigned long *)(end + next + 4)) * factor;
 		at = *(const unsigned long *)(end + next) - end;
 		if (at <= next)
 			break;
 	}
+	hash *= factor;
 	return hash ^ hash >> 32;
 }
 
