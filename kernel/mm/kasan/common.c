@@ -61,7 +61,7 @@ static inline __attribute__((always_inline)) void *resize_generic_object(struct 
 	struct kasan_track *track = &kasan_get_alloc_meta(cache, object)->alloc_track;
 	u64 hash;
 
-	fill_object_shadow(object, size, cache->object_size, KASAN_SLAB_REDZONE);
+	fill_slab_shadow(object, size, cache->object_size);
 	return set_recent_track(track, &hash) ? object : kasan_set_track(track, hash, object);
 }
 

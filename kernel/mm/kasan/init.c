@@ -159,6 +159,7 @@ void kasan_init(void *(*alloc)(unsigned long size))
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)(VMALLOC_END + 1)), kasan_mem_to_shadow((void *)MODULES_VADDR), alloc);
 	zero_between((unsigned long)kasan_mem_to_shadow((void *)MODULES_END), (void *)KASAN_SHADOW_END, alloc);
 	__flush_tlb_all();
+	kasan_init_shadow_words();
 	kasan_enabled = true;
 #ifdef CONFIG_KASAN_COMPILER
 	kasan_checked = true;

@@ -71,6 +71,7 @@ void kasan_poison(const void *addr, size_t size, u8 value);
 void kasan_unpoison(const void *addr, size_t size);
 void kasan_tag_pages(struct page *page, unsigned int order);
 bool kasan_byte_accessible(const void *addr);
+void kasan_init_shadow_words(void);
 
 /* Returns the object. */
 void *kasan_save_alloc_info(void *object);

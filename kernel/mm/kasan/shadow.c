@@ -7,6 +7,18 @@
 #include <linux/module.h>
 #include <linux/spinlock.h>
 
+u64 kasan_shadow_words[65];
+
+void kasan_init_shadow_words(void)
+{
+	for (unsigned int size = 0; size <= 64; size++)
+		for (unsigned int n = 0; n < 8; n++) {
+			u64 used = size < n * 8 ? 0 : size - n * 8;
+
+			kasan_shadow_words[size] |= (used == 0 ? KASAN_SLAB_REDZONE : used < 8 ? used : 0) << n * 8;
+		}
+}
+
 void kasan_poison(const void *addr, size_t size, u8 value)
 {
 	if (!(((unsigned long)addr | size) & KASAN_GRANULE_MASK))

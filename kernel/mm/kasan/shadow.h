@@ -72,4 +72,22 @@ static inline __attribute__((always_inline)) void fill_object_shadow(void *objec
 		*shadow++ = size % 8;
 	fill_shadow(shadow, end - shadow, redzone);
 }
+
+/* The shadow of 64 bytes, of which so many are an object's and the others red zone. */
+extern u64 kasan_shadow_words[65];
+
+/* The same of slab objects. Most have a word or two. */
+static inline __attribute__((always_inline)) void fill_slab_shadow(void *object, size_t size, unsigned int object_size)
+{
+	u64 *shadow = (u64 *)generic_shadow(object);
+
+	if (object_size == 64) {
+		*shadow = kasan_shadow_words[size];
+	} else if (object_size == 128) {
+		shadow[0] = kasan_shadow_words[min(size, (size_t)64)];
+		shadow[1] = kasan_shadow_words[size < 64 ? 0 : size - 64];
+	} else {
+		fill_object_shadow(object, size, object_size, KASAN_SLAB_REDZONE);
+	}
+}
 #endif
