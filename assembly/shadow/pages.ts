@@ -31,7 +31,9 @@ export function isShadow(address: u64): bool {
 const KNOWN: u64 = 1;
 const GLOBAL: u64 = 2;
 function entryOf(shadow: u64): u32 {
-  return SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((<u32>(shadow >> 12) & 127) << 3);
+  // The shadows of an image, of modules and of vmalloc areas all begin at round addresses.
+  const n = <u32>((shadow >> 12) ^ (shadow >> 19) ^ (shadow >> 34));
+  return SHADOW_PAGES + load<u32>(ACTIVE) * SHADOW_PAGES_SIZE + ((n & 127) << 3);
 }
 
 /** Host address of a byte of the shadow, 0 when it is not mapped to memory. */

@@ -13,6 +13,12 @@ void vmalloc_init(void)
 {
 }
 
+/*
+ * Where areas begin. Not at the very start, because the image, struct pages and tables of the shadow do lie at such round
+ * addresses: stacks would share their places in a TLB whose places addresses' middle bits choose.
+ */
+#define VMALLOC_FIRST (VMALLOC_START + (4UL << 20))
+
 /* Takes the pages of [start, end) out of the page tables and, unless they are the caller's, frees them. */
 static void free_area_pages(unsigned long start, unsigned long end, bool owned)
 {
@@ -101,7 +107,7 @@ struct vmap_area *find_vmap_area(unsigned long addr)
 
 void *vmalloc(size_t size)
 {
-	return alloc_area(size, VMALLOC_START, VMALLOC_END, NULL, __builtin_return_address(0));
+	return alloc_area(size, VMALLOC_FIRST, VMALLOC_END, NULL, __builtin_return_address(0));
 }
 
 void *module_alloc(size_t size)
@@ -112,13 +118,13 @@ void *module_alloc(size_t size)
 /* The caller's pages in a row. */
 void *vmap(struct page **pages, unsigned int count)
 {
-	return alloc_area(count * PAGE_SIZE, VMALLOC_START, VMALLOC_END, pages, __builtin_return_address(0));
+	return alloc_area(count * PAGE_SIZE, VMALLOC_FIRST, VMALLOC_END, pages, __builtin_return_address(0));
 }
 
 /* The same for a while; Linux keeps small ones apart. */
 void *vm_map_ram(struct page **pages, unsigned int count, int node)
 {
-	return alloc_area(count * PAGE_SIZE, VMALLOC_START, VMALLOC_END, pages, __builtin_return_address(0));
+	return alloc_area(count * PAGE_SIZE, VMALLOC_FIRST, VMALLOC_END, pages, __builtin_return_address(0));
 }
 
 /* The page that an address of an area shows; NULL when there is none. */
