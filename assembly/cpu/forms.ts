@@ -150,3 +150,5 @@ export const CHECKED_UPDATE64: u32 = 115;
 export const TAGGED: u32 = 116;
 /** End of a trace after a string instruction, which either begins again or falls into the next address. */
 export const END_STRING: u32 = 117;
+/** REP MOVS or STOS; a trace ends behind it, as END_STRING. */
+export const REPEAT: u32 = 118;

@@ -35,6 +35,7 @@ import {
   recOperandSize,
   recOperation,
   recReg,
+  recRep,
   recRm,
   recSegment,
   SECOND_FORM,
@@ -242,6 +243,17 @@ export function specialize(r: u32): void {
       return set(r, form.POP64, rm, 0);
     case id.LEAVE:
       return set(r, form.LEAVE64, register(RBP), 0);
+    case id.MOVS:
+    case id.STOS:
+      if (
+        recRep(r) != 0 &&
+        size != 4 &&
+        recSegment(r) < FS &&
+        is64() &&
+        (recBits(r) & (BIT_ADDRESS16 | BIT_ADDRESS32)) == 0
+      )
+        set(r, form.REPEAT, 0, 0);
+      return;
     case id.JMP:
       return set(r, form.JMP, 0, 0);
     case id.CALL:

@@ -33,6 +33,7 @@ import {
   TAKEN,
 } from "../cpu/record";
 import { isCanonical, RSP } from "../cpu/state";
+import { repeat } from "../cpu/strings";
 import { system } from "../cpu/system";
 import { cachedTrace, endOf, follow, isKept, isMemoryString, limit, remaining, startOf } from "../cpu/traces";
 import { BUDGET, CODE_BASE, GPR, RIP, SIGNAL } from "../layout";
@@ -625,6 +626,11 @@ export function slice(): void {
         if (to == 0) return;
         break;
       }
+      case form.REPEAT:
+        if (!repeat(r)) break;
+        r += RECORD_SIZE;
+        link = r + NEXT;
+        break;
       case form.END_STRING:
         if (load<u64>(RIP) == endOf(r)) {
           link = r + NEXT;

@@ -144,6 +144,31 @@ export function hostForOverwrite(address: u64, size: u32): u32 {
   return load<u32>(e, 16) + (<u32>address & 0xfff);
 }
 
+/** The same for a stretch of up to a page, which the shadow, if it counts, must plainly allow. */
+export function rangeForRead(address: u64, size: u32, isChecked: bool): u32 {
+  return rangeIn(load<u64>(entryOf(address)), address, size, isChecked);
+}
+export function rangeForWrite(address: u64, size: u32, isChecked: bool): u32 {
+  return rangeIn(load<u64>(entryOf(address), 8), address, size, isChecked);
+}
+function rangeIn(tag: u64, address: u64, size: u32, isChecked: bool): u32 {
+  const x = tag ^ address;
+  if (size > 4096 || x > 4096 - size) return 0;
+  const e = entryOf(address);
+  return isChecked && !allowsRange(load<u32>(e, 20), <u32>x, size) ? 0 : load<u32>(e, 16) + <u32>x;
+}
+/** All granules are free, but for the last one, of which enough is. */
+function allowsRange(shadow: u32, x: u32, size: u32): bool {
+  if (shadow == 0 || isTagged()) return false;
+  let at = shadow + (x >> 3);
+  const end = x + size - 1;
+  const last = shadow + (end >> 3);
+  for (; at + 16 <= last; at += 16) if (v128.any_true(v128.load(at))) return false;
+  for (; at < last; at++) if (load<u8>(at) != 0) return false;
+  const value: u32 = load<u8>(last);
+  return value == 0 || (value < 8 && (end & 7) < value);
+}
+
 // The same for code that is checked by granules, whose TLB has the shadow of every page. Small enough to be inlined: an
 // aligned operand lies in one granule, and others, which are rare, are not for here.
 export function openForRead<T>(address: u64): u32 {
@@ -573,7 +598,8 @@ function bind(page: u64, physical: u64): void {
 export function unbindWrites(): void {
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
     const base = tlbOf(cpu);
-    for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++) store<u64>(base + i * 32, emptyTag(i & (TLB_ENTRIES - 1)), 8);
+    for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++)
+      store<u64>(base + i * 32, emptyTag(i & (TLB_ENTRIES - 1)), 8);
   }
 }
 /** After a restore: frames lie elsewhere, what is cached stays. */
