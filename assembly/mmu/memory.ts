@@ -170,19 +170,22 @@ function allowsRange(shadow: u32, x: u32, size: u32): bool {
 }
 
 // The same for code that is checked by granules, whose TLB has the shadow of every page. Small enough to be inlined: an
-// aligned operand lies in one granule, and others, which are rare, are not for here.
+// aligned operand lies in one granule, and others, which are rare, are not for here. One mask tests page and alignment.
 export function openForRead<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e) ^ address;
-  return x <= 4096 - sizeof<T>() && isZero<T>(load<u32>(e, 20), <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+  return isAligned<T>(x) && isFree(load<u32>(e, 20), <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
 }
 export function openForWrite<T>(address: u64): u32 {
   const e = entryOf(address);
   const x = load<u64>(e, 8) ^ address;
-  return x <= 4096 - sizeof<T>() && isZero<T>(load<u32>(e, 20), <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
+  return isAligned<T>(x) && isFree(load<u32>(e, 20), <u32>x) ? load<u32>(e, 16) + <u32>x : 0;
 }
-function isZero<T>(shadow: u32, x: u32): bool {
-  return (<u32>load<u8>(shadow + (x >> 3)) | (x & (sizeof<T>() - 1))) == 0;
+function isAligned<T>(x: u64): bool {
+  return (x & ~(<u64>(4096 - sizeof<T>()))) == 0;
+}
+function isFree(shadow: u32, x: u32): bool {
+  return load<u8>(shadow + (x >> 3)) == 0;
 }
 /** Whether an access of up to 8 bytes is allowed by the tags of a page that the TLB knows. */
 export function hasMatchingTags(address: u64, size: u32): bool {
