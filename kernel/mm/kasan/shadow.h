@@ -34,7 +34,9 @@ static inline __attribute__((always_inline)) void fill_shadow(u8 *shadow, size_t
 /* Whole pages. */
 static inline __attribute__((always_inline)) void fill_page_shadow(struct page *page, unsigned int order, u8 value)
 {
-	u8 *shadow = generic_shadow(__va(page_to_pfn(page) << PAGE_SHIFT));
+	/* that of the address which the page has in the direct map, in one step */
+	const unsigned long origin = (PAGE_OFFSET >> 3) + KASAN_GENERIC_OFFSET;
+	u8 *shadow = (u8 *)(((unsigned long)page - VMEMMAP_START) * (PAGE_SIZE / 8 / sizeof(*page)) + origin);
 	size_t words = PAGE_SIZE / 8 / 8 << order;
 
 	__asm__ volatile("rep stosq" : "+D"(shadow), "+c"(words) : "a"(value * 0x0101010101010101) : "memory");
