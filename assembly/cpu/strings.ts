@@ -25,7 +25,7 @@ import { FLAG_DF, FLAG_TF, gpr, RAX, RCX, RDI, RSI, rip, setGpr } from "./state"
  * as one more instruction, so that a budget bounds the work. Counted alike whether they go in bulk or one by one,
  * because that depends on what is cached.
  */
-const BURST: u64 = 1024;
+const BURST: u64 = 4096;
 /** The same for those that never go in bulk. Beyond RAM it is one. */
 const SHORT_BURST: u64 = 128;
 

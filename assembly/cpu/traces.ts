@@ -14,6 +14,7 @@ import {
   CODE_LINES,
   CODE_MODE,
   CPL,
+  CROSSINGS,
   CUT,
   FETCH_BASE,
   FRAME_TABLE,
@@ -29,9 +30,10 @@ import {
   SCRATCH,
   SIGNAL,
   SIGNAL_CACHES,
-  TRACE_COUNT,
   TRACE_EPOCH,
+  TRACE_SET_BITS,
   TRACES,
+  TRACES_SIZE,
 } from "../layout";
 import { isBreakpoint } from "../machine/instruments";
 import { FRAME_CODE, frameFlags, frameOf, isRam, markCode } from "../mmu/frames";
@@ -55,12 +57,10 @@ import { fuse, place, specialize } from "./specialize";
 import { CS, is64, isCanonical, segmentBase, segmentLimit } from "./state";
 
 const WINDOW: u32 = SCRATCH + 0xc00;
-/** Records of an instruction that crosses a page live here and are never found again. */
-const CROSSING: u32 = CUT + 0x1000;
 const LONGEST: u32 = 48;
 
 export function tracesReset(): void {
-  if (load<u32>(RECORDS_NEXT) > RECORDS) memory.fill(TRACES, 0, TRACE_COUNT * 16);
+  if (load<u32>(RECORDS_NEXT) > RECORDS) memory.fill(TRACES, 0, TRACES_SIZE);
   store<u32>(RECORDS_NEXT, RECORDS);
   store<u32>(TRACE_EPOCH, load<u32>(TRACE_EPOCH) + 1);
   forgetJumps();
@@ -91,9 +91,10 @@ export function flushCodeIn(physical: u64): void {
   while (lines != 0) {
     const line = page + (ctz(lines) << 6);
     lines &= lines - 1;
-    for (let start = line; start < line + 64; start++) {
-      const slot = slotOf(start);
-      if (load<u64>(slot) >> 3 == start) store<u64>(slot, 0);
+    for (let start = line; start < line + 64; start += 4) {
+      const set = setOf(start);
+      for (let slot = set; slot < set + SET_SIZE; slot += 16)
+        if (load<u64>(slot) >> 5 == start >> 2) store<u64>(slot, 0);
     }
   }
   store<u64>(CODE_LINES + (frame << 3), 0);
@@ -103,8 +104,25 @@ export function flushCodeIn(physical: u64): void {
   store<u32>(SIGNAL, load<u32>(SIGNAL) | SIGNAL_CACHES);
 }
 
-function slotOf(physical: u64): u32 {
-  return TRACES + ((<u32>(physical ^ (physical >> 12)) & (TRACE_COUNT - 1)) << 4);
+/**
+ * The table is sets of four, the newest first: what two traces cost that want one slot in turn is decoding. Addresses that
+ * differ in their last two bits share a set, so that a line of code is forgotten quickly.
+ */
+const SET_SIZE: u32 = 4 * 16;
+function setOf(physical: u64): u32 {
+  const spread = (<u32>(physical >> 14) * 0x9e3779b1) >> (32 - TRACE_SET_BITS);
+  return TRACES + ((<u32>(physical >> 2) ^ spread) & ((1 << TRACE_SET_BITS) - 1)) * SET_SIZE;
+}
+/** The trace with this key, or 0. */
+function traceIn(set: u32, key: u64): u32 {
+  for (let slot = set; slot < set + SET_SIZE; slot += 16)
+    if (load<u64>(slot) == key) return load<u32>(slot, 8);
+  return 0;
+}
+function keepIn(set: u32, key: u64, first: u32): void {
+  memory.copy(set + 16, set, SET_SIZE - 16);
+  store<u64>(set, key);
+  store<u32>(set, first, 8);
 }
 
 /** Physical address of the byte at RIP, or INVALID with an exception pending. */
@@ -161,8 +179,9 @@ export function findTrace(): u32 {
   store<u64>(CODE_BASE, rip - (physical & 0xfff));
   const isChecked = checksPage(rip & ~0xfff);
   const key = (physical << 3) | (isChecked ? (isTagged() ? 5 : 4) : mode + 1); // an empty slot is 0
-  const slot = slotOf(physical);
-  const first = load<u64>(slot) == key ? load<u32>(slot, 8) : build(address, physical, slot, key, isChecked);
+  const set = setOf(physical);
+  const known = traceIn(set, key);
+  const first = known != 0 ? known : build(address, physical, set, key, isChecked);
   // What it took to find it may have begun a new epoch.
   const context = jumpContext();
   store<u32>(JUMP_CONTEXT, context);
@@ -243,7 +262,7 @@ function endTrace(record: u32, offset: u32, what: u32): void {
   store<u16>(record, <u16>offset, END_OFFSET);
 }
 
-function build(address: u64, physical: u64, slot: u32, key: u64, isChecked: bool): u32 {
+function build(address: u64, physical: u64, set: u32, key: u64, isChecked: bool): u32 {
   if (load<u32>(RECORDS_NEXT) + (LONGEST + 2) * RECORD_SIZE > RECORDS_END) tracesReset();
   const first = load<u32>(RECORDS_NEXT);
   let record = first;
@@ -264,6 +283,7 @@ function build(address: u64, physical: u64, slot: u32, key: u64, isChecked: bool
     if (window > 15) window = 15;
     if (window == 0) break;
     readPhysical(at, window, WINDOW);
+    if (n == 0 && window < 15 && beginsCrossing(physical, window)) return crossing(address, physical, window);
     let length = decode(WINDOW, window, record);
     if (length == 0 && window == 15) {
       store<u16>(record, <u16>id.UNDEFINED); // more than 15 bytes: #GP
@@ -293,14 +313,36 @@ function build(address: u64, physical: u64, slot: u32, key: u64, isChecked: bool
     const fresh = (frameFlags(physical) & FRAME_CODE) == 0;
     markCode(physical, <u32>(at - physical));
     if (fresh) protectFrame(physical);
-    store<u64>(slot, key);
-    store<u32>(slot, first, 8);
+    keepIn(set, key, first);
     store<u32>(RECORDS_NEXT, record + RECORD_SIZE);
   }
   return first;
 }
 
-/** One instruction whose bytes lie on two pages. */
+/**
+ * Instructions whose bytes lie on two pages, by where they begin: +0 u64 key, +16 the bytes, +32 the record, +80 the end of
+ * its trace. A write to either page does not look for them, so what one was decoded from is compared each time.
+ */
+const CROSSING_BYTES: u32 = 16;
+const CROSSING_RECORD: u32 = 32;
+const CROSSING_SIZE: u32 = 128;
+function crossingAt(physical: u64): u32 {
+  const frame = <u32>(physical >> 12);
+  return CROSSINGS + ((frame ^ (frame >> 6)) & 63) * CROSSING_SIZE;
+}
+/** Of its two pages only one may be exempt. */
+function crossingKey(physical: u64): u64 {
+  return (physical << 4) | (isChecking() ? (isTagged() ? 12 : 8) : 0) | ((load<u32>(CODE_MODE) >> 5) + 1);
+}
+/** Whether the bytes in the window are the first of one that is known: so more are needed. */
+function beginsCrossing(physical: u64, count: u32): bool {
+  const at = crossingAt(physical);
+  if (load<u64>(at) != crossingKey(physical)) return false;
+  for (let n: u32 = 0; n < count; n++)
+    if (load<u8>(at + CROSSING_BYTES + n) != load<u8>(WINDOW + n)) return false;
+  return true;
+}
+
 function crossing(address: u64, physical: u64, inFirst: u32): u32 {
   let next = address + inFirst;
   if (!is64()) next &= 0xffffffff;
@@ -312,16 +354,24 @@ function crossing(address: u64, physical: u64, inFirst: u32): u32 {
   if (second == INVALID) return 0;
   readPhysical(physical, inFirst, WINDOW);
   readPhysical(second, 15 - inFirst, WINDOW + inFirst);
-  if (decode(WINDOW, 15, CROSSING) == 0) {
+  store<u8>(WINDOW, 0, 15);
+  const at = crossingAt(physical);
+  const record = at + CROSSING_RECORD;
+  const key = crossingKey(physical);
+  const bytes = v128.load(WINDOW);
+  if (load<u64>(at) == key && !v128.any_true(v128.xor(v128.load(at + CROSSING_BYTES), bytes))) return record;
+  store<u64>(at, 0);
+  if (decode(WINDOW, 15, record) == 0) {
     raiseGp0();
     return 0;
   }
-  // Of its two pages only one may be exempt.
-  place(CROSSING, <u32>physical & 0xfff, isChecking());
-  specialize(CROSSING);
-  store<u16>(CROSSING, 1, REMAINING);
-  endTrace(CROSSING + RECORD_SIZE, load<u16>(CROSSING, END_OFFSET), endAfter(recId(CROSSING)));
-  return CROSSING;
+  place(record, <u32>physical & 0xfff, isChecking());
+  specialize(record);
+  store<u16>(record, 1, REMAINING);
+  endTrace(record + RECORD_SIZE, load<u16>(record, END_OFFSET), endAfter(recId(record)));
+  store<u64>(at, key);
+  v128.store(at + CROSSING_BYTES, bytes);
+  return record;
 }
 
 /** Those that move and compare memory: at their end they go on, or begin again where they are. */
