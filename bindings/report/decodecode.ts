@@ -105,6 +105,8 @@ function format(shown: DisassembledLine | "...", at: number): string {
     );
   const place = (offset: number): string => (address + BigInt(offset)).toString(16).padStart(4);
   const line = `${place(0)}:${trapped ? "*" : ""}\t${hex(0).padEnd(WIDTH * 3)}\t${text}`;
-  const rest = bytes.length > WIDTH ? `\n${place(WIDTH)}:\t${hex(WIDTH).trimEnd()}` : "";
+  let rest = "";
+  for (let from = WIDTH; from < bytes.length; from += WIDTH)
+    rest += `\n${place(from)}:\t${hex(from).trimEnd()}`;
   return `${line}${trapped ? "\t\t<-- trapping instruction" : ""}${rest}`;
 }

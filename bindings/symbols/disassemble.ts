@@ -72,10 +72,11 @@ function disassemble(
       decoder.position = at;
       decoder.ip = BigInt.asUintN(64, address + BigInt(at));
       const instruction = decoder.decode();
-      const valid = !instruction.isInvalid;
-      const length = valid ? instruction.length : 1;
-      const target = valid ? targetOf(instruction) : undefined;
+      const length = instruction.isInvalid ? 1 : instruction.length;
       const own = bytes.slice(at, at + length);
+      const alias = instruction.isInvalid ? undefined : aliasText(own, mode);
+      const valid = !instruction.isInvalid && alias === undefined;
+      const target = valid ? targetOf(instruction) : undefined;
       const relative = instruction.isIpRelMemoryOperand ? target : undefined;
       const plain = valid ? formatter.format(instruction) : "";
       const text = valid
@@ -83,9 +84,10 @@ function disassemble(
             idlePrefix(iced, formatter, plain, own, decoder.ip, mode),
             gnuText(plain, own, relative, mode),
           )
-        : isCutShort(iced, bytes.subarray(at), mode)
-          ? (prefixName(own[0] ?? 0, mode) ?? `.byte 0x${(own[0] ?? 0).toString(16)}`)
-          : "(bad)";
+        : (alias ??
+          (isCutShort(iced, bytes.subarray(at), mode)
+            ? (prefixName(own[0] ?? 0, mode) ?? `.byte 0x${(own[0] ?? 0).toString(16)}`)
+            : "(bad)"));
       lines.push({
         address: BigInt.asUintN(64, address + BigInt(at)),
         bytes: own,
@@ -102,6 +104,29 @@ function disassemble(
   }
   return lines;
 }
+
+/**
+ * x87 instructions by second, undocumented opcodes, which binutils does not take for instructions (SDM 2B, tables A-7 to
+ * A-22, where these places are empty). The text of one, or undefined.
+ */
+function aliasText(bytes: Uint8Array, mode: CodeMode): string | undefined {
+  const { prefixes, opcode } = opcodeOf(bytes, mode);
+  const form = (bytes[prefixes.length + 1] ?? 0) & 0xf8;
+  if (bytes.length !== prefixes.length + 2 || !(X87_ALIASES[opcode - 0xd8] ?? []).includes(form))
+    return undefined;
+  return [...prefixes.map((byte) => prefixName(byte, mode)), "(bad)"].join(" ");
+}
+/** The rows of D8 to DF, by the form's first value. */
+const X87_ALIASES: readonly (readonly number[])[] = [
+  [],
+  [0xd8],
+  [],
+  [],
+  [0xd0, 0xd8],
+  [0xc8],
+  [0xd0],
+  [0xc8, 0xd0, 0xd8],
+];
 
 /** Whether bytes that are no instruction are the beginning of one. */
 function isCutShort(iced: IcedModule, bytes: Uint8Array, mode: CodeMode): boolean {

@@ -12,6 +12,7 @@
 #include <linux/module.h>
 #include <linux/spinlock.h>
 #include <linux/usercopy.h>
+#include "slab.h"
 #include "kasan/shadow.h"
 
 struct list_head slab_caches = LIST_HEAD_INIT(slab_caches);

@@ -148,6 +148,43 @@ describe("pages of 1 GiB", () => {
       expect(bad.exceptions()).toMatchObject([{ vector: PF, error: 9, cr2: 0x40030000n }]);
     }
   });
+  // mov ebx, 1; ret: three bytes here, three there
+  const START = at(0, 0xffd);
+  const storeByte = (to: number, value: number): number[] => [0xc6, 0x04, 0x25, ...u32(to), value];
+  const storeEntry = (entry: number): number[] => [0xc7, 0x04, 0x25, ...u32(TABLE + 8), ...u32(entry)];
+  const invlpg = [0x0f, 0x01, 0x3c, 0x25, ...u32(at(1))];
+  const twice = async (change: readonly number[]): Promise<Core> => {
+    const pieces = [
+      ...windowOf({}),
+      { address: frame(0, 0xffd), bytes: Uint8Array.of(0xbb, 1, 0) },
+      { address: frame(1), bytes: Uint8Array.of(0, 0, 0xc3) },
+      { address: frame(2), bytes: Uint8Array.of(5, 0, 0xc3) },
+    ];
+    const call = [...movEax(START), 0xff, 0xd0];
+    const core = await ring0([...call, ...call, ...change, ...call, HLT], {}, { pieces });
+    core.run(100);
+    return core;
+  };
+  test.each<readonly [string, readonly number[], bigint]>([
+    ["nothing has changed", [], 1n],
+    ["its first part is written", storeByte(START + 1, 2), 2n],
+    ["its second part is written", storeByte(at(1), 1), 0x10001n],
+    ["its second page is another one", [...storeEntry(frame(2) | 3), ...invlpg], 0x50001n],
+    ["its second page is another one, but the old one is cached", storeEntry(frame(2) | 3), 1n],
+  ])("and was executed before, when %s", async (_name, change, ebx) => {
+    const core = await twice(change);
+    expect(core.exceptions()).toEqual([]);
+    expect(core.registers().rbx).toBe(ebx);
+  });
+  test("and was executed before, when its second page is gone", async () => {
+    const core = await twice([...storeEntry(0), ...invlpg]);
+    expect(core.exceptions()[0]).toMatchObject({
+      vector: PF,
+      error: 0x10,
+      cr2: BigInt(at(1)),
+      rip: BigInt(START),
+    });
+  });
 });
 
 describe("what stays cached", () => {
@@ -213,14 +250,14 @@ describe("what stays cached", () => {
     ["many global pages and a write of CR3, global", GLOBAL, GLOBAL, cr3, OLD],
     ["many global pages and CR4.PGE, global", GLOBAL, GLOBAL, toggle(0x80), NEW],
   ])("after %s", async (_name, bits, others, forget, result) => {
-    // The window is read last: page 200h of the TLB's 1024 is nobody else's.
+    // The window is read last: page 200h of the TLB's 2048 is nobody else's.
     const code = [...readMany, ...readWindow, ...change, ...forget, ...readWindow];
     const directory = { address: DIRECTORY, bytes: bytesOf(0x83n | others) };
     expect(await ebxAfter(code, bits, undefined, [directory])).toBe(result);
   });
 
-  /** Pages 4 MiB apart have one entry of the TLB; the second is read in turn with the window's first. */
-  const OTHER = at(0) + 0x400000;
+  /** Pages 8 MiB apart have one entry of the TLB; the second is read in turn with the window's first. */
+  const OTHER = at(0) + 0x800000;
   const readOther = [0x8b, 0x0c, 0x25, ...u32(OTHER)];
   test.each<readonly [string, bigint, readonly number[], bigint]>([
     ["nothing, global", GLOBAL, [], OLD],
@@ -230,7 +267,8 @@ describe("what stays cached", () => {
     ["CR4.PGE, global", GLOBAL, toggle(0x80), NEW],
   ])("where another page took its entry, after %s", async (_name, bits, forget, result) => {
     const code = [...readWindow, ...readOther, ...change, ...forget, ...readWindow];
-    expect(await ebxAfter(code, bits)).toBe(result);
+    const directory = { address: DIRECTORY + (OTHER >> 21) * 8, bytes: bytesOf(0x600083n) };
+    expect(await ebxAfter(code, bits, undefined, [directory])).toBe(result);
   });
 
   /** The window's first page as code: mov ebx, n; ret. */
