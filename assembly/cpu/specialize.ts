@@ -13,7 +13,6 @@ import {
   BIT_ADDRESS16,
   BIT_ADDRESS32,
   BIT_CHECKED,
-  BIT_LOCK,
   BIT_MEM,
   BIT_REX,
   CONDITION,
@@ -109,9 +108,12 @@ function setFetched(r: u32, what: u32, destination: u32, source: u32): void {
   store<u16>(r, <u16>what, SECOND_FORM);
 }
 
-/** Memory operands that a form can address: 64-bit offsets, any segment, no index together with FS or GS. */
+/**
+ * Memory operands that a form can address: 64-bit offsets, any segment, no index together with FS or GS. LOCK changes nothing
+ * where one CPU runs at a time.
+ */
 function isAddressable(r: u32): bool {
-  if (!is64() || (recBits(r) & (BIT_ADDRESS16 | BIT_ADDRESS32 | BIT_LOCK)) != 0) return false;
+  if (!is64() || (recBits(r) & (BIT_ADDRESS16 | BIT_ADDRESS32)) != 0) return false;
   if (load<u16>(r, 8) == <u16>(RIP - CPU)) return false;
   let index = load<u16>(r, 10);
   if (recSegment(r) >= FS) {
@@ -126,6 +128,7 @@ function isAddressable(r: u32): bool {
 export function specialize(r: u32): void {
   set(r, form.GENERAL, 0, 0);
   const size = recOperandSize(r);
+  if (recId(r) == id.NOP) return set(r, form.NOP, 0, 0); // whatever operand it has
   if (size == 2) return specializeWords(r);
   const wide: u32 = size == 8 ? 1 : 0;
   const isByte = size == 1;
@@ -226,8 +229,6 @@ export function specialize(r: u32): void {
       if (isMemory) setFetched(r, form.CMOV32 + wide, reg, OPERAND);
       else set(r, form.CMOV32 + wide, reg, rm);
       return;
-    case id.NOP:
-      return set(r, form.NOP, 0, 0);
   }
   if (!is64()) return;
   switch (recId(r)) {
@@ -274,9 +275,8 @@ export function specialize(r: u32): void {
   }
 }
 
-/** 16-bit operands are rare: only stores of them, and NOP. */
+/** 16-bit operands are rare: only stores of them. */
 function specializeWords(r: u32): void {
-  if (recId(r) == id.NOP && !recIsMem(r)) return set(r, form.NOP, 0, 0);
   if (!recIsMem(r) || !isAddressable(r)) return;
   if (recId(r) == id.MOV_RM_R) set(r, form.STORE16, 0, register(recReg(r)));
   else if (recId(r) == id.MOV_RM_I) set(r, form.STORE16, 0, immediate(r));
