@@ -16,7 +16,7 @@
  *   0x00d2000  journals of the data TLBs, twice 2 KiB a CPU
  *   0x00da000  a shadow that forbids everything, for pages whose every access has to be looked at
  *   0x00dc000  fetch TLB of CPU 0: 2 x 256 entries x 16 bytes; what its data TLBs lost last, 256 x 16 bytes
- *   0x00e0000  decoded instructions that lie on two pages: 64 entries x 128 bytes
+ *   0x00e0000  decoded instructions that lie on two pages: 256 entries x 128 bytes
  *   0x0100000  decoded records: 43690 x 48 bytes
  *   0x0300000  data TLBs of CPUs 1 to 7, 256 KiB each
  *   0x04c0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
@@ -191,7 +191,7 @@ export const TLB_JOURNALS: u32 = 0xd2000; // for each CPU 2 KiB: 1 + number of T
 export const TLB_JOURNAL_SIZE: u32 = 0x800;
 export const GLOBAL_TLB_JOURNALS: u32 = 0xd6000; // the same of entries with a global translation
 export const SHADOW_NONE: u32 = 0xda000; // 512 bytes of 0xff
-export const CROSSINGS: u32 = 0xe0000; // 64 x 128 bytes: instructions that cross a page (cpu/traces.ts)
+export const CROSSINGS: u32 = 0xe0000; // 256 x 128 bytes: instructions that cross a page (cpu/traces.ts)
 export const RECORDS: u32 = 0x100000;
 export const RECORDS_END: u32 = 0x300000;
 export const MORE_TLBS: u32 = 0x300000;

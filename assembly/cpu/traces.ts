@@ -185,7 +185,7 @@ export function findTrace(): u32 {
   // What it took to find it may have begun a new epoch.
   const context = jumpContext();
   store<u32>(JUMP_CONTEXT, context);
-  if (mode == 2 && isKept(first)) {
+  if (mode == 2 && (isKept(first) || isJumpable(first))) {
     const jump = jumpOf(rip);
     store<u64>(jump, rip);
     store<u32>(jump, first, 8);
@@ -308,11 +308,7 @@ function build(address: u64, physical: u64, set: u32, key: u64, isChecked: bool)
     if (n + 1 < count) fuse(first + n * RECORD_SIZE);
   }
   if (isRam(physical)) {
-    // Before a breakpoint nothing was read of it, and only frames that are there have marks.
-    frameOf(physical);
-    const fresh = (frameFlags(physical) & FRAME_CODE) == 0;
-    markCode(physical, <u32>(at - physical));
-    if (fresh) protectFrame(physical);
+    noteCode(physical, <u32>(at - physical));
     keepIn(set, key, first);
     store<u32>(RECORDS_NEXT, record + RECORD_SIZE);
   }
@@ -320,15 +316,22 @@ function build(address: u64, physical: u64, set: u32, key: u64, isChecked: bool)
 }
 
 /**
- * Instructions whose bytes lie on two pages, by where they begin: +0 u64 key, +16 the bytes, +32 the record, +80 the end of
- * its trace. A write to either page does not look for them, so what one was decoded from is compared each time.
+ * Instructions whose bytes lie on two pages, by where they begin: +0 u64 key, +8 u32 state, +16 the bytes, +32 the record,
+ * +80 the end of its trace. A write to either page does not look for them, so what one was decoded from is compared when
+ * it is looked up, and no other trace is linked to one. The jump cache may know it: both pages count as code, so that
+ * whatever happens to either begins a new epoch.
  */
+const CROSSING_STATE: u32 = 8;
+/** The jump cache may know it. */
+const JUMPED: u32 = 1;
+/** Another one was known here before: the jump cache is to know none, lest every change of place begins an epoch. */
+const SHARED: u32 = 2;
 const CROSSING_BYTES: u32 = 16;
 const CROSSING_RECORD: u32 = 32;
 const CROSSING_SIZE: u32 = 128;
 function crossingAt(physical: u64): u32 {
   const frame = <u32>(physical >> 12);
-  return CROSSINGS + ((frame ^ (frame >> 6)) & 63) * CROSSING_SIZE;
+  return CROSSINGS + ((frame ^ (frame >> 8)) & 255) * CROSSING_SIZE;
 }
 /** Of its two pages only one may be exempt. */
 function crossingKey(physical: u64): u64 {
@@ -359,19 +362,43 @@ function crossing(address: u64, physical: u64, inFirst: u32): u32 {
   const record = at + CROSSING_RECORD;
   const key = crossingKey(physical);
   const bytes = v128.load(WINDOW);
-  if (load<u64>(at) == key && !v128.any_true(v128.xor(v128.load(at + CROSSING_BYTES), bytes))) return record;
-  store<u64>(at, 0);
-  if (decode(WINDOW, 15, record) == 0) {
-    raiseGp0();
-    return 0;
+  if (load<u64>(at) != key || v128.any_true(v128.xor(v128.load(at + CROSSING_BYTES), bytes))) {
+    if ((load<u32>(at + CROSSING_STATE) & JUMPED) != 0) {
+      store<u32>(at + CROSSING_STATE, SHARED);
+      forgetJumps();
+    }
+    store<u64>(at, 0);
+    if (decode(WINDOW, 15, record) == 0) {
+      raiseGp0();
+      return 0;
+    }
+    place(record, <u32>physical & 0xfff, isChecking());
+    specialize(record);
+    store<u16>(record, 1, REMAINING);
+    endTrace(record + RECORD_SIZE, load<u16>(record, END_OFFSET), endAfter(recId(record)));
+    store<u64>(at, key);
+    v128.store(at + CROSSING_BYTES, bytes);
   }
-  place(record, <u32>physical & 0xfff, isChecking());
-  specialize(record);
-  store<u16>(record, 1, REMAINING);
-  endTrace(record + RECORD_SIZE, load<u16>(record, END_OFFSET), endAfter(recId(record)));
-  store<u64>(at, key);
-  v128.store(at + CROSSING_BYTES, bytes);
+  if (load<u32>(at + CROSSING_STATE) != SHARED && isRam(physical) && isRam(second)) {
+    noteCode(physical, inFirst);
+    noteCode(second, recLength(record) - inFirst);
+    store<u32>(at + CROSSING_STATE, JUMPED);
+  }
   return record;
+}
+/** Whether the jump cache may know a record that is not kept. */
+function isJumpable(record: u32): bool {
+  if (record < CROSSINGS || record >= CROSSINGS + 256 * CROSSING_SIZE) return false;
+  return load<u32>(record - CROSSING_RECORD + CROSSING_STATE) == JUMPED;
+}
+
+/** Memory that was decoded: a write to it forgets that. */
+function noteCode(physical: u64, length: u32): void {
+  // Before a breakpoint nothing was read of it, and only frames that are there have marks.
+  frameOf(physical);
+  const fresh = (frameFlags(physical) & FRAME_CODE) == 0;
+  markCode(physical, length);
+  if (fresh) protectFrame(physical);
 }
 
 /** Those that move and compare memory: at their end they go on, or begin again where they are. */

@@ -695,7 +695,7 @@ function resolve(r: u32, link: u32, budget: i64): u32 {
   const base = load<u64>(CODE_BASE);
   let to = cachedTrace(rip);
   if (to != 0) {
-    if (load<u64>(CODE_BASE) == base && isKept(link)) store<u32>(link, to);
+    if (load<u64>(CODE_BASE) == base && isKept(link) && isKept(to)) store<u32>(link, to);
     return to;
   }
   to = follow(rip, link, budget);
