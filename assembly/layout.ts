@@ -13,13 +13,13 @@
  *   0x0080000  trace table: 4096 sets of 4 entries x 16 bytes
  *   0x00c0000  jump cache: 4096 entries x 16 bytes
  *   0x00d0000  the trace cut short at the end of a budget, and other records that are used once
- *   0x00d2000  journals of the data TLBs, twice 2 KiB a CPU
  *   0x00da000  a shadow that forbids everything, for pages whose every access has to be looked at
  *   0x00dc000  fetch TLB of CPU 0: 2 x 256 entries x 16 bytes; what its data TLBs lost last, 256 x 16 bytes
  *   0x00e0000  decoded instructions that lie on two pages: 256 entries x 128 bytes
  *   0x0100000  decoded records: 43690 x 48 bytes
  *   0x0300000  data TLBs of CPUs 1 to 7, 256 KiB each
  *   0x04c0000  fetch TLBs of CPUs 1 to 7, 12 KiB each
+ *   0x04d8000  journals of the data TLBs, twice 8 KiB a CPU
  *   0x0500000  frame table: u32 a guest frame, for up to 4 GiB
  *   0x0900000  code lines: u64 bitmap a guest frame (64-byte lines that hold decoded code)
  *   0x1100000  frames, handed out on first touch
@@ -187,9 +187,9 @@ export const POOL_NEXT: u32 = CUT + 0x1810; // u32, first frame not handed out
 export const POOL_USED: u32 = CUT + 0x1814; // u32, frames below were handed out before: what they hold is not zero
 export const LAZY_FRAMES: u32 = CUT + 0x1818; // u32, the host may have content for a frame that is handed out
 export const PROGRAM_JUMP_EPOCH: u32 = CUT + 0x181c; // u32, the same for privilege 3
-export const TLB_JOURNALS: u32 = 0xd2000; // for each CPU 2 KiB: 1 + number of TLB entries filled since a flush, their addresses
-export const TLB_JOURNAL_SIZE: u32 = 0x800;
-export const GLOBAL_TLB_JOURNALS: u32 = 0xd6000; // the same of entries with a global translation
+export const TLB_JOURNALS: u32 = 0x4d8000; // for each CPU 8 KiB: 1 + number of TLB entries filled since a flush, their addresses
+export const TLB_JOURNAL_SIZE: u32 = 0x2000;
+export const GLOBAL_TLB_JOURNALS: u32 = 0x4e8000; // the same of entries with a global translation
 export const SHADOW_NONE: u32 = 0xda000; // 512 bytes of 0xff
 export const CROSSINGS: u32 = 0xe0000; // 256 x 128 bytes: instructions that cross a page (cpu/traces.ts)
 export const RECORDS: u32 = 0x100000;

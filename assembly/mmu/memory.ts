@@ -566,7 +566,8 @@ function fill(e: u32, page: u64, translation: u64): void {
   store<u64>(e, translation, 24);
   store<u64>(e, page ^ 0x1000);
   bind(page, translation & ~0xfff);
-  if ((known & CACHED) == 0 || ((known ^ load<u64>(e, 24)) & CACHED_GLOBAL) != 0) noteFilled(e);
+  if ((known & CACHED) == 0 || ((known ^ load<u64>(e, 24)) & CACHED_GLOBAL) != 0)
+    noteFilled(load<u32>(ACTIVE), e);
 }
 
 /**
@@ -610,8 +611,6 @@ export function unbindAll(): void {
   unbindWrites();
   forgetJumps();
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
-    store<u32>(journalOf(cpu, false), 0);
-    store<u32>(journalOf(cpu, true), 0);
     const base = tlbOf(cpu);
     for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++) {
       const e = base + i * 32;
@@ -621,6 +620,7 @@ export function unbindAll(): void {
         store<u64>(e, 0, 24);
       } else if ((<u32>(load<u64>(e) >> 12) & 1) == (i & 1)) store<u64>(e, load<u64>(e) ^ 0x1000);
     }
+    noteAll(cpu);
   }
 }
 
@@ -643,16 +643,29 @@ function emptyEntry(e: u32): void {
 function journalOf(cpu: u32, isGlobal: bool): u32 {
   return (isGlobal ? GLOBAL_TLB_JOURNALS : TLB_JOURNALS) + cpu * TLB_JOURNAL_SIZE;
 }
-function noteFilled(e: u32): void {
-  const journal = journalOf(load<u32>(ACTIVE), (load<u64>(e, 24) & CACHED_GLOBAL) != 0);
+function noteFilled(cpu: u32, e: u32): void {
+  const journal = journalOf(cpu, (load<u64>(e, 24) & CACHED_GLOBAL) != 0);
   const count = load<u32>(journal);
   if (count == 0) return;
-  if (count * 4 == TLB_JOURNAL_SIZE) {
-    store<u32>(journal, 0);
-    return;
-  }
+  if (count * 4 == TLB_JOURNAL_SIZE) return noteAll(cpu);
   store<u32>(journal + count * 4, e);
   store<u32>(journal, count + 1);
+}
+/** Begins both journals anew: names of entries that were emptied since, and second ones, go. A quarter is to be left. */
+function noteAll(cpu: u32): void {
+  const journal = journalOf(cpu, false);
+  const globals = journalOf(cpu, true);
+  store<u32>(journal, 1);
+  store<u32>(globals, 1);
+  const end = tlbOf(cpu) + TLB_NEVER * TLB_SIZE;
+  for (let e = tlbOf(cpu); e < end; e += 32) {
+    if ((load<u64>(e, 24) & CACHED) == 0) continue;
+    const at = (load<u64>(e, 24) & CACHED_GLOBAL) != 0 ? globals : journal;
+    const count = load<u32>(at);
+    if (count == 0) continue;
+    store<u32>(at + count * 4, e);
+    store<u32>(at, count < (TLB_JOURNAL_SIZE / 16) * 3 ? count + 1 : 0);
+  }
 }
 
 /** Empties the entries of a CPU's TLBs, or those whose translation is not global. */
@@ -756,10 +769,21 @@ function forgetFetched(entry: u32, page: u64): void {
 export function protectFrame(physical: u64): void {
   const page = physical & ~0xfff;
   for (let cpu: u32 = 0; cpu < load<u32>(CPUS); cpu++) {
-    const base = tlbOf(cpu);
-    for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++) {
-      const e = base + i * 32;
-      if ((load<u64>(e, 24) & ~0xfff) == page) store<u64>(e, emptyTag(i & (TLB_ENTRIES - 1)), 8);
+    const journal = journalOf(cpu, false);
+    const globals = journalOf(cpu, true);
+    if (load<u32>(journal) != 0 && load<u32>(globals) != 0) {
+      protectNamed(journal, page);
+      protectNamed(globals, page);
+    } else {
+      const base = tlbOf(cpu);
+      for (let i: u32 = 0; i < TLB_NEVER * TLB_ENTRIES; i++) protectEntry(base + i * 32, page);
     }
   }
+}
+function protectNamed(journal: u32, page: u64): void {
+  const end = journal + load<u32>(journal) * 4;
+  for (let at = journal + 4; at < end; at += 4) protectEntry(load<u32>(at), page);
+}
+function protectEntry(e: u32, page: u64): void {
+  if ((load<u64>(e, 24) & ~0xfff) == page) store<u64>(e, emptyTag((e >> 5) & (TLB_ENTRIES - 1)), 8);
 }
