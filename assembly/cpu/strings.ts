@@ -42,10 +42,10 @@ export function stringOperation<T>(r: u32): void {
     if ((gpr(RCX) & mask) == 0) return;
   }
   if (isChecking() && !rangesAllowed<T>(kind, segment, rep != 0 ? gpr(RCX) & mask : 1, mask)) return;
-  // A single step is one element.
-  const isBulk = step == sizeof<T>() && (kind == id.MOVS || kind == id.STOS);
+  const isBulk = step == sizeof<T>() && (kind == id.STOS || (kind == id.MOVS && !feedsItself<T>(mask)));
   const burst = isBulk ? BURST : SHORT_BURST;
   forgetLeftRam();
+  // A single step is one element.
   let room: u64 = (load<u64>(FLAGS) & FLAG_TF) != 0 ? 1 : burst;
   while (true) {
     const si = gpr(RSI) & mask,
@@ -105,6 +105,12 @@ export function stringOperation<T>(r: u32): void {
     if (--room == 0 || leftRam || (load<u32>(SIGNAL) & SIGNAL_EVENT) != 0) break;
   }
   store<u64>(RIP, rip() - load<u8>(r, 2)); // more to do: the same instruction again
+}
+
+/** Whether a MOVS upwards reads what it has written. */
+function feedsItself<T>(mask: u64): bool {
+  const distance = (gpr(RDI) - gpr(RSI)) & mask;
+  return distance != 0 && distance / sizeof<T>() < (gpr(RCX) & mask);
 }
 
 /** The shadow check of all that a MOVS, STOS or LODS with this count is going to touch: its source, then its target. */

@@ -1,9 +1,10 @@
 /** The kernel's pages are global, so what is taken out of its tables has to be forgotten by every CPU (arch/x86/mm/tlb.c). */
 import { expect, it } from "vitest";
+import { TLB_ENTRIES } from "../../bindings/core/layout.ts";
 import { TLBS_SIZE } from "../../bindings/core/snapshot.ts";
 import { boot, type Machine } from "../../bindings/index.ts";
 
-const ENTRIES = 1024;
+const ENTRIES = TLB_ENTRIES;
 const ENTRY = 32;
 const LOST_ENTRIES = 256;
 const GLOBAL = 1n;
