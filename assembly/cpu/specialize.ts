@@ -250,7 +250,6 @@ export function specialize(r: u32): void {
         recRep(r) != 0 &&
         size != 4 &&
         recSegment(r) < FS &&
-        is64() &&
         (recBits(r) & (BIT_ADDRESS16 | BIT_ADDRESS32)) == 0
       )
         set(r, form.REPEAT, 0, 0);

@@ -60,7 +60,10 @@ const WINDOW: u32 = SCRATCH + 0xc00;
 const LONGEST: u32 = 48;
 
 export function tracesReset(): void {
-  if (load<u32>(RECORDS_NEXT) > RECORDS) memory.fill(TRACES, 0, TRACES_SIZE);
+  if (load<u32>(RECORDS_NEXT) > RECORDS) {
+    memory.fill(TRACES, 0, TRACES_SIZE);
+    crossingsReset();
+  }
   store<u32>(RECORDS_NEXT, RECORDS);
   store<u32>(TRACE_EPOCH, load<u32>(TRACE_EPOCH) + 1);
   forgetJumps();
@@ -329,6 +332,14 @@ const SHARED: u32 = 2;
 const CROSSING_BYTES: u32 = 16;
 const CROSSING_RECORD: u32 = 32;
 const CROSSING_SIZE: u32 = 128;
+const CROSSINGS_END: u32 = CROSSINGS + 256 * CROSSING_SIZE;
+/** None is known any more, and each place may be jumped to again. The records stay: one may be under way. */
+function crossingsReset(): void {
+  for (let at = CROSSINGS; at < CROSSINGS_END; at += CROSSING_SIZE) {
+    store<u64>(at, 0);
+    store<u32>(at, 0, CROSSING_STATE);
+  }
+}
 function crossingAt(physical: u64): u32 {
   const frame = <u32>(physical >> 12);
   return CROSSINGS + ((frame ^ (frame >> 8)) & 255) * CROSSING_SIZE;
@@ -388,7 +399,7 @@ function crossing(address: u64, physical: u64, inFirst: u32): u32 {
 }
 /** Whether the jump cache may know a record that is not kept. */
 function isJumpable(record: u32): bool {
-  if (record < CROSSINGS || record >= CROSSINGS + 256 * CROSSING_SIZE) return false;
+  if (record < CROSSINGS || record >= CROSSINGS_END) return false;
   return load<u32>(record - CROSSING_RECORD + CROSSING_STATE) == JUMPED;
 }
 

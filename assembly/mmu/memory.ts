@@ -590,7 +590,10 @@ function bind(page: u64, physical: u64): void {
   if (load<u64>(e) != page) {
     store<u32>(e, frameOf(physical), 16);
     store<u32>(e, shadowOf(page), 20);
-    if (!shadowGlobal) store<u64>(e, known & ~CACHED_GLOBAL, 24);
+    if (!shadowGlobal && (known & CACHED_GLOBAL) != 0) {
+      store<u64>(e, known & ~CACHED_GLOBAL, 24);
+      noteFilled(load<u32>(ACTIVE), e);
+    }
   }
   const flags = frameFlags(physical);
   const isPlain = (flags & FRAME_CODE) == 0 && (flags & FRAME_DIRTY) != 0;

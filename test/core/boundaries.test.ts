@@ -151,3 +151,25 @@ describe("a walk that ends in a page fault", () => {
     expect(core.readPhysical(BigInt(DIRECTORY + 3 * 8), 1)[0]).toBe(0);
   });
 });
+
+describe("a repeated string instruction counts", () => {
+  const movRegisters = (rsi: number, rdi: number, count: number): number[] => [
+    ...[0xbe, ...u32(rsi), 0xbf, ...u32(rdi)],
+    ...movEcx(count),
+  ];
+  test.each<readonly [string, number, number, number, readonly number[], bigint]>([
+    ["once for a page that is filled", 0, DATA, 4096, [0xf3, 0xaa], 1n],
+    ["twice for more", 0, DATA, 4097, [0xf3, 0xaa], 2n],
+    ["once for a page that is copied", DATA, DATA + 0x1000, 4096, [0xf3, 0xa4], 1n],
+    ["for every 128 bytes of a copy that feeds itself", DATA, DATA + 1, 512, [0xf3, 0xa4], 4n],
+    ["once for less than that", DATA, DATA + 1, 128, [0xf3, 0xa4], 1n],
+  ])("%s", async (_name, rsi, rdi, count, instruction, expected) => {
+    // Executed twice: the second time the pages are known.
+    const once = [...movRegisters(rsi, rdi, count), ...instruction];
+    const core = await ring0([...once, ...once, HLT]);
+    expect(core.run(10_000).kind).toBe("halted");
+    expect(core.exceptions()).toEqual([]);
+    expect(core.registers().rdi).toBe(BigInt(rdi + count));
+    expect(core.instructions - 7n).toBe(2n * expected);
+  });
+});

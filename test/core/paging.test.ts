@@ -67,6 +67,44 @@ describe("an instruction that goes on in the next page", () => {
     expect(core.registers().rax).toBe(7n);
   });
 
+  // mov ebx, 1; ret: three bytes here, three there
+  const START = at(0, 0xffd);
+  const storeByte = (to: number, value: number): number[] => [0xc6, 0x04, 0x25, ...u32(to), value];
+  const storeEntry = (entry: number): number[] => [0xc7, 0x04, 0x25, ...u32(TABLE + 8), ...u32(entry)];
+  const invlpg = [0x0f, 0x01, 0x3c, 0x25, ...u32(at(1))];
+  const twice = async (change: readonly number[]): Promise<Core> => {
+    const pieces = [
+      ...windowOf({}),
+      { address: frame(0, 0xffd), bytes: Uint8Array.of(0xbb, 1, 0) },
+      { address: frame(1), bytes: Uint8Array.of(0, 0, 0xc3) },
+      { address: frame(2), bytes: Uint8Array.of(5, 0, 0xc3) },
+    ];
+    const call = [...movEax(START), 0xff, 0xd0];
+    const core = await ring0([...call, ...call, ...change, ...call, HLT], {}, { pieces });
+    core.run(100);
+    return core;
+  };
+  test.each<readonly [string, readonly number[], bigint]>([
+    ["nothing has changed", [], 1n],
+    ["its first part is written", storeByte(START + 1, 2), 2n],
+    ["its second part is written", storeByte(at(1), 1), 0x10001n],
+    ["its second page is another one", [...storeEntry(frame(2) | 3), ...invlpg], 0x50001n],
+    ["its second page is another one, but the old one is cached", storeEntry(frame(2) | 3), 1n],
+  ])("and was executed before, when %s", async (_name, change, ebx) => {
+    const core = await twice(change);
+    expect(core.exceptions()).toEqual([]);
+    expect(core.registers().rbx).toBe(ebx);
+  });
+  test("and was executed before, when its second page is gone", async () => {
+    const core = await twice([...storeEntry(0), ...invlpg]);
+    expect(core.exceptions()[0]).toMatchObject({
+      vector: PF,
+      error: 0x10,
+      cr2: BigInt(at(1)),
+      rip: BigInt(START),
+    });
+  });
+
   test("a read across two pages of which the second is missing names the second", async () => {
     const code = [0x48, 0x8b, 0x04, 0x25, ...u32(at(0, 0xffc)), HLT];
     const core = await ring0(code, {}, { pieces: windowOf({ 1: 0n }) });
@@ -147,43 +185,6 @@ describe("pages of 1 GiB", () => {
       const bad = await through(0x83n | (1n << bit));
       expect(bad.exceptions()).toMatchObject([{ vector: PF, error: 9, cr2: 0x40030000n }]);
     }
-  });
-  // mov ebx, 1; ret: three bytes here, three there
-  const START = at(0, 0xffd);
-  const storeByte = (to: number, value: number): number[] => [0xc6, 0x04, 0x25, ...u32(to), value];
-  const storeEntry = (entry: number): number[] => [0xc7, 0x04, 0x25, ...u32(TABLE + 8), ...u32(entry)];
-  const invlpg = [0x0f, 0x01, 0x3c, 0x25, ...u32(at(1))];
-  const twice = async (change: readonly number[]): Promise<Core> => {
-    const pieces = [
-      ...windowOf({}),
-      { address: frame(0, 0xffd), bytes: Uint8Array.of(0xbb, 1, 0) },
-      { address: frame(1), bytes: Uint8Array.of(0, 0, 0xc3) },
-      { address: frame(2), bytes: Uint8Array.of(5, 0, 0xc3) },
-    ];
-    const call = [...movEax(START), 0xff, 0xd0];
-    const core = await ring0([...call, ...call, ...change, ...call, HLT], {}, { pieces });
-    core.run(100);
-    return core;
-  };
-  test.each<readonly [string, readonly number[], bigint]>([
-    ["nothing has changed", [], 1n],
-    ["its first part is written", storeByte(START + 1, 2), 2n],
-    ["its second part is written", storeByte(at(1), 1), 0x10001n],
-    ["its second page is another one", [...storeEntry(frame(2) | 3), ...invlpg], 0x50001n],
-    ["its second page is another one, but the old one is cached", storeEntry(frame(2) | 3), 1n],
-  ])("and was executed before, when %s", async (_name, change, ebx) => {
-    const core = await twice(change);
-    expect(core.exceptions()).toEqual([]);
-    expect(core.registers().rbx).toBe(ebx);
-  });
-  test("and was executed before, when its second page is gone", async () => {
-    const core = await twice([...storeEntry(0), ...invlpg]);
-    expect(core.exceptions()[0]).toMatchObject({
-      vector: PF,
-      error: 0x10,
-      cr2: BigInt(at(1)),
-      rip: BigInt(START),
-    });
   });
 });
 
