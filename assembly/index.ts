@@ -7,7 +7,7 @@ import { devicesReset, portRead, portWrite } from "./devices/bus";
 import { HEADER, MAGIC, PENDING, RAM_BYTES, RUN, STOP_AT, VERSION } from "./layout";
 import { activate, adoptCpus, cpusReset } from "./machine/cpus";
 import { FRAME_CODE, frameFlags, frameOf, framesReset, isRam, markDirty } from "./mmu/frames";
-import { flushAllTlbs, flushTlb, unbindWrites } from "./mmu/memory";
+import { flushAllTlbs, flushTlb, unbindWrites } from "./mmu/tlb";
 import { READ, SYSTEM, walk } from "./mmu/walk";
 
 export { blockAttach, blockComplete } from "./devices/block";

@@ -3,8 +3,9 @@
 import { readTpr, writeTpr } from "../devices/lapic";
 import { CR0, CR2, CR3, CR4, DR, EFER } from "../layout";
 import { attention } from "../machine/attention";
-import { flushPage, flushTlb, flushTlbNonGlobal, read } from "../mmu/memory";
+import { read } from "../mmu/memory";
 import { physicalRead64 } from "../mmu/physical";
+import { flushPage, flushTlb, flushTlbNonGlobal } from "../mmu/tlb";
 import { effectiveAddress } from "./address";
 import { DR6_BD, DR7_GD, raiseDebug } from "./debug";
 import { faulted, privileged, raiseGp0, raiseUd } from "./exceptions";

@@ -34,7 +34,7 @@ import {
   TSC_OFFSET,
 } from "../layout";
 import { now, tsc } from "../machine/clock";
-import { flushTlb } from "../mmu/memory";
+import { flushTlb } from "../mmu/tlb";
 import {
   CR0_PG,
   cr0,

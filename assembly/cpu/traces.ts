@@ -37,14 +37,8 @@ import {
 } from "../layout";
 import { isBreakpoint } from "../machine/instruments";
 import { FRAME_CODE, frameFlags, frameOf, isRam, markCode } from "../mmu/frames";
-import {
-  FETCH_GLOBAL,
-  fetchEntry,
-  noteLarge,
-  PROGRAM_FETCHES,
-  protectFrame,
-  readPhysical,
-} from "../mmu/memory";
+import { readPhysical } from "../mmu/memory";
+import { FETCH_GLOBAL, fetchEntry, noteLarge, PROGRAM_FETCHES, protectFrame } from "../mmu/tlb";
 import { FETCH, INVALID, walk, walkGlobal, walkLarge } from "../mmu/walk";
 import { checksPage, isChecking } from "../shadow/check";
 import { isTagged } from "../shadow/tags";

@@ -47,7 +47,7 @@ import {
   XCR0,
   ZERO,
 } from "../layout";
-import { fetchTlbOf, flushTlb, tlbOf, unbindAll } from "../mmu/memory";
+import { fetchTlbOf, flushTlb, tlbOf, unbindAll } from "../mmu/tlb";
 import { EXIT_RESET, requestExit } from "./attention";
 
 /** Values of ACTIVITY. */

@@ -226,7 +226,7 @@ noinline void kmem_cache_free(struct kmem_cache *s, void *object)
 }
 
 /* What KASAN's quarantine lets go, in its order: a few at a time with interrupts off, under one lock. */
-void ___cache_free(struct qlist_node *link)
+void qlist_free_all(struct qlist_node *link)
 {
 	while (link) {
 		unsigned long flags;

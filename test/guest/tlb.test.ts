@@ -22,7 +22,7 @@ interface Cached {
   readonly isGlobal: boolean;
 }
 
-/** What the data TLBs hold of those areas, and have lost last (assembly/mmu/memory.ts has the entries' layouts). */
+/** What the data TLBs hold of those areas, and have lost last (assembly/mmu/tlb.ts has the entries' layouts). */
 function cached(machine: Machine): Cached[] {
   const { tlbs, cpus } = machine.core.snapshot();
   const view = new DataView(tlbs.buffer, tlbs.byteOffset, tlbs.length);

@@ -86,7 +86,7 @@ static inline void *nearest_obj(struct kmem_cache *cache, struct page *page, con
 	return base + min(index, page->objects - 1u) * cache->size + cache->red_left_pad;
 }
 /* mm/slub.c: frees a list of objects that nobody waits for any more. The link lies in the free object, or behind it. */
-void ___cache_free(struct qlist_node *link);
+void qlist_free_all(struct qlist_node *link);
 
 void kasan_report_invalid_free(void *ptr, unsigned long ip, enum kasan_report_type type);
 

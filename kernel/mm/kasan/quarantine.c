@@ -85,7 +85,7 @@ void __kasan_quarantine_reduce(void)
 			quarantine_head = (quarantine_head + 1) % QUARANTINE_BATCHES;
 	}
 	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
-	___cache_free(to_free.head);
+	qlist_free_all(to_free.head);
 }
 
 static void qlist_move_cache(struct qlist_head *from, struct qlist_head *to, struct kmem_cache *cache)
@@ -110,7 +110,7 @@ static void per_cpu_remove_cache(void *cache)
 		next = link->next;
 		kasan_quarantine_put(link, cache_of(link)->size);
 	}
-	___cache_free(to_free.head);
+	qlist_free_all(to_free.head);
 }
 
 /* A cache goes away, and all that is of it here with it. */
@@ -127,5 +127,5 @@ void kasan_quarantine_remove_cache(struct kmem_cache *cache)
 		quarantine_size += global_quarantine[i].bytes;
 	}
 	raw_spin_unlock_irqrestore(&quarantine_lock, flags);
-	___cache_free(to_free.head);
+	qlist_free_all(to_free.head);
 }
