@@ -179,10 +179,12 @@ static struct task_struct *pick_next_task(struct rq *rq)
 /* The other half of a switch, in the task switched to. */
 static void finish_task_switch(struct task_struct *prev)
 {
-	__atomic_store_n(&prev->on_cpu, 0, __ATOMIC_RELEASE);
+	bool unwaited = prev->__state == TASK_DEAD && prev->exit_state == EXIT_DEAD;
+
+	__atomic_store_n(&prev->on_cpu, 0, __ATOMIC_RELEASE); /* from here on who waits for it may have released it */
 	raw_spin_unlock(&sched_lock);
 	local_irq_enable();
-	if (unlikely(prev->__state == TASK_DEAD && prev->exit_state == EXIT_DEAD))
+	if (unlikely(unwaited))
 		release_task(prev);
 }
 

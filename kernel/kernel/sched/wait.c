@@ -30,14 +30,20 @@ void finish_wait(wait_queue_head_t *wq, struct wait_queue_entry *entry)
 	spin_unlock_irqrestore(&wq->lock, flags);
 }
 
-void wake_up(wait_queue_head_t *wq)
+static void wake_up_locked(wait_queue_head_t *wq)
 {
 	struct wait_queue_entry *w;
+
+	list_for_each_entry(w, &wq->head, entry)
+		wake_up_process(w->task);
+}
+
+void wake_up(wait_queue_head_t *wq)
+{
 	unsigned long flags;
 
 	spin_lock_irqsave(&wq->lock, flags);
-	list_for_each_entry(w, &wq->head, entry)
-		wake_up_process(w->task);
+	wake_up_locked(wq);
 	spin_unlock_irqrestore(&wq->lock, flags);
 }
 
@@ -47,25 +53,36 @@ void init_completion(struct completion *x)
 	init_waitqueue_head(&x->wait);
 }
 
+/*
+ * A completion often lies on the stack of who waits for it and is gone when that one has seen `done`: both look at
+ * it under its lock alone, which the completer lets go last.
+ */
 void complete(struct completion *x)
 {
-	__atomic_fetch_add(&x->done, 1, __ATOMIC_RELEASE);
-	wake_up(&x->wait);
+	unsigned long flags;
+
+	spin_lock_irqsave(&x->wait.lock, flags);
+	x->done++;
+	wake_up_locked(&x->wait);
+	spin_unlock_irqrestore(&x->wait.lock, flags);
 }
 
 static noinline void __wait_for_common(struct completion *x)
 {
 	struct wait_queue_entry entry = { .task = current };
+	unsigned long flags;
 
-	INIT_LIST_HEAD(&entry.entry);
-	for (;;) {
-		prepare_to_wait(&x->wait, &entry, TASK_UNINTERRUPTIBLE);
-		if (READ_ONCE(x->done))
-			break;
+	spin_lock_irqsave(&x->wait.lock, flags);
+	list_add_tail(&entry.entry, &x->wait.head);
+	while (!x->done) {
+		__set_current_state(TASK_UNINTERRUPTIBLE);
+		spin_unlock_irqrestore(&x->wait.lock, flags);
 		schedule_timeout(MAX_SCHEDULE_TIMEOUT);
+		spin_lock_irqsave(&x->wait.lock, flags);
 	}
-	__atomic_fetch_sub(&x->done, 1, __ATOMIC_ACQUIRE);
-	finish_wait(&x->wait, &entry);
+	x->done--;
+	list_del(&entry.entry);
+	spin_unlock_irqrestore(&x->wait.lock, flags);
 }
 
 void wait_for_completion(struct completion *x)
