@@ -1,6 +1,8 @@
 /* Open files and the tables of numbers that programs know them by. Mirrors Linux fs/file_table.c, fs/file.c, fs/open.c. */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/spinlock.h>
 
 #define NR_OPEN 64
 static struct kmem_cache *filp_cachep;
@@ -30,6 +32,7 @@ struct file *alloc_file(const struct file_operations *fops, int flags, void *pri
 struct file *file_open_dentry(struct dentry *dentry, int flags)
 {
 	struct inode *inode = dentry->d_inode;
+	struct module *owner;
 	struct file *file;
 	int err;
 
@@ -37,15 +40,22 @@ struct file *file_open_dentry(struct dentry *dentry, int flags)
 		return ERR_PTR(-EISDIR);
 	if (!S_ISDIR(inode->i_mode) && flags & O_DIRECTORY)
 		return ERR_PTR(-ENOTDIR);
+	owner = __module_address((unsigned long)inode->i_fop);
+	if (!try_module_get(owner))
+		return ERR_PTR(-ENXIO);
 	file = alloc_file(inode->i_fop, flags, NULL);
-	if (IS_ERR(file))
+	if (IS_ERR(file)) {
+		module_put(owner);
 		return file;
+	}
+	file->f_op_owner = owner;
 	file->f_inode = inode;
 	file->f_path = (struct path){ init_fs.root.mnt, dentry };
 	dentry->d_count++;
 	err = file->f_op->open ? file->f_op->open(inode, file) : 0;
 	if (err) {
 		dput(dentry);
+		module_put(owner);
 		kmem_cache_free(filp_cachep, file);
 		return ERR_PTR(err);
 	}
@@ -77,6 +87,7 @@ void fput(struct file *file)
 		file->f_op->release(file->f_inode, file);
 	if (file->f_path.dentry)
 		dput(file->f_path.dentry);
+	module_put(file->f_op_owner);
 	kmem_cache_free(filp_cachep, file);
 }
 
@@ -130,8 +141,11 @@ struct files_struct *dup_files(struct files_struct *old)
 static void close_fd(struct files_struct *files, unsigned int fd)
 {
 	struct file *file = files->fdt->fd[fd];
+	unsigned long flags;
 
+	raw_spin_lock_irqsave(&tasklist_lock, flags); /* ^C looks who has the terminal open */
 	set_fd(files, fd, NULL);
+	raw_spin_unlock_irqrestore(&tasklist_lock, flags);
 	fput(file);
 }
 

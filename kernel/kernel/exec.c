@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 #include <linux/syscalls.h>
 
 #define STACK_TOP 0x7ffffffff000
@@ -63,7 +64,7 @@ int kernel_execve(const char *path, const char *const *argv, const char *const *
 	const struct elf64_hdr *hdr;
 	const struct elf64_phdr *phdr;
 	struct mm_struct *mm, *old = current->mm;
-	unsigned long sp;
+	unsigned long sp, flags;
 	int err = -ENOEXEC;
 
 	if (IS_ERR(file))
@@ -115,7 +116,9 @@ int kernel_execve(const char *path, const char *const *argv, const char *const *
 	regs->ss = __USER_DS;
 	regs->flags = X86_EFLAGS_IF;
 	regs->orig_ax = -1UL;
+	raw_spin_lock_irqsave(&tasklist_lock, flags);
 	current->mm = current->active_mm = mm;
+	raw_spin_unlock_irqrestore(&tasklist_lock, flags);
 	current->flags &= ~PF_KTHREAD;
 	current->thread.fsbase = 0;
 	wrmsrl(MSR_FS_BASE, 0);

@@ -156,8 +156,30 @@ static unsigned long stack_canary_of(const struct task_struct *t)
 	return (x ^ x >> 31) & ~0xffUL;
 }
 
-/* The list of all tasks, and who is whose child. Readers of the list in interrupts take it too. */
+/*
+ * Of the list of all tasks, who is whose child, and what a task has open and mapped. Changed with this lock and the
+ * big kernel lock: who holds either may look.
+ */
 DEFINE_RAW_SPINLOCK(tasklist_lock);
+
+/* Who has stopped with the lock must not keep a dying kernel from saying what it knows. */
+bool tasklist_lock_forgiving(unsigned long *flags)
+{
+	*flags = local_irq_save();
+	while (!raw_spin_trylock(&tasklist_lock)) {
+		if (oops_in_progress)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+void tasklist_unlock(bool locked, unsigned long flags)
+{
+	if (locked)
+		raw_spin_unlock(&tasklist_lock);
+	local_irq_restore(flags);
+}
 
 /* A new task: a copy of the caller's program (regs), a kernel thread (fn), or a CPU's idle task. */
 noinline struct task_struct *copy_process(struct pt_regs *regs, int (*fn)(void *), void *arg, bool idle)
@@ -313,6 +335,8 @@ noinline void do_exit(long code)
 {
 	struct task_struct *t = current;
 	struct mm_struct *mm = t->mm;
+	struct files_struct *files;
+	unsigned long flags;
 
 	WARN_ON(irqs_disabled());
 	if (unlikely(t->pid == 1))
@@ -321,11 +345,14 @@ noinline void do_exit(long code)
 		lock_kernel();
 	t->flags |= PF_EXITING;
 	t->exit_code = code;
-	put_files(t->files);
+	raw_spin_lock_irqsave(&tasklist_lock, flags);
+	files = t->files;
 	t->files = NULL;
+	t->mm = NULL;
+	raw_spin_unlock_irqrestore(&tasklist_lock, flags);
+	put_files(files);
 	dput(t->fs->pwd.dentry);
 	if (mm) {
-		t->mm = NULL;
 		t->active_mm = &init_mm;
 		write_cr3(__pa(init_top_pgt));
 		mmput(mm);

@@ -538,6 +538,22 @@ SYSCALL_DEFINE(delete_module)
 	return 0;
 }
 
+bool try_module_get(struct module *mod)
+{
+	if (!mod)
+		return true;
+	if (mod->state == MODULE_STATE_GOING)
+		return false;
+	mod->refcnt++;
+	return true;
+}
+
+void module_put(struct module *mod)
+{
+	if (mod)
+		mod->refcnt--;
+}
+
 struct module *__module_address(unsigned long addr)
 {
 	struct module *mod;

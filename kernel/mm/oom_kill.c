@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 
 static int sysctl_panic_on_oom, sysctl_oom_kill_allocating_task;
 unsigned long total_rss(const struct mm_struct *mm);
@@ -82,11 +83,13 @@ static noinline void oom_kill_process(struct task_struct *victim, gfp_t gfp, uns
 
 noinline bool out_of_memory(gfp_t gfp, unsigned int order)
 {
-	struct task_struct *victim;
+	struct task_struct *victim = current;
+
+	lock_kernel(); /* a program's page fault comes without it, and the victim is not to die under the look */
 
 	/* One that is dying already gives its memory back: no second victim. */
 	if (current->pending.signal.sig[0] >> (SIGKILL - 1) & 1)
-		return false;
+		goto out;
 	if (sysctl_panic_on_oom) {
 		dump_header(gfp, order);
 		panic("Out of memory: %s panic_on_oom is enabled\n", sysctl_panic_on_oom == 2 ? "compulsory" : "system-wide");
@@ -97,6 +100,8 @@ noinline bool out_of_memory(gfp_t gfp, unsigned int order)
 		panic("System is deadlocked on memory\n");
 	}
 	oom_kill_process(victim, gfp, order);
+out:
+	unlock_kernel();
 	return victim != current;
 }
 

@@ -31,11 +31,13 @@ unsigned long nr_anon_pages(void);
 unsigned long nr_anon_pages(void)
 {
 	struct task_struct *p;
-	unsigned long pages = 0;
+	unsigned long pages = 0, flags;
+	bool locked = tasklist_lock_forgiving(&flags);
 
 	for_each_process(p)
 		if (p->mm)
 			pages += p->mm->rss_stat.count[MM_ANONPAGES].counter;
+	tasklist_unlock(locked, flags);
 	return pages;
 }
 

@@ -97,12 +97,17 @@ fail:
 /* The area that addr lies in, its guard page included; NULL when there is none. */
 struct vmap_area *find_vmap_area(unsigned long addr)
 {
-	struct vmap_area *va;
+	struct vmap_area *va, *found = NULL;
+	unsigned long flags;
 
+	spin_lock_irqsave(&vmap_area_lock, flags);
 	list_for_each_entry(va, &vmap_area_list, list)
-		if (addr >= va->va_start && addr < va->va_end)
-			return va;
-	return NULL;
+		if (addr >= va->va_start && addr < va->va_end) {
+			found = va;
+			break;
+		}
+	spin_unlock_irqrestore(&vmap_area_lock, flags);
+	return found;
 }
 
 void *vmalloc(size_t size)

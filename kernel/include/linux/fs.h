@@ -52,6 +52,7 @@ struct file {
 	unsigned int f_flags;
 	loff_t f_pos;
 	void *private_data;
+	struct module *f_op_owner;	/* held while it is open */
 };
 struct fs_struct { int users, umask; struct path root, pwd; };
 struct fdtable { unsigned int max_fds; struct file **fd; unsigned long *close_on_exec, *open_fds; };

@@ -38,6 +38,9 @@ extern struct list_head modules;
 #define VERMAGIC_STRING UTS_RELEASE " SMP mod_unload "
 struct module *find_module(const char *name);
 struct module *__module_address(unsigned long addr);
+/* For who uses a module, NULL being the kernel: false when it is about to go. With the big kernel lock. */
+bool try_module_get(struct module *mod);
+void module_put(struct module *mod);
 const char *module_address_lookup(struct module *mod, unsigned long addr, unsigned long *size, unsigned long *offset);
 char *module_flags(struct module *mod, char *buf, bool show_state);
 void print_modules(void);

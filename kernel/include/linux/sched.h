@@ -130,6 +130,9 @@ extern struct task_struct init_task;
 extern union thread_union init_stack;
 extern int nr_threads;
 extern raw_spinlock_t tasklist_lock;
+/* For those who only look: false when a kernel that is dying must do without. */
+bool tasklist_lock_forgiving(unsigned long *flags);
+void tasklist_unlock(bool locked, unsigned long flags);
 void show_stack(struct task_struct *task, unsigned long *sp, const char *log_lvl);
 
 static inline struct pt_regs *task_pt_regs(struct task_struct *t)

@@ -184,8 +184,11 @@ static void finish_task_switch(struct task_struct *prev)
 	__atomic_store_n(&prev->on_cpu, 0, __ATOMIC_RELEASE); /* from here on who waits for it may have released it */
 	raw_spin_unlock(&sched_lock);
 	local_irq_enable();
-	if (unlikely(unwaited))
+	if (unlikely(unwaited)) {
+		lock_kernel();
 		release_task(prev);
+		unlock_kernel();
+	}
 }
 
 /* Scheduling where it must not be: said once per switch, and the count is put right. */
@@ -359,6 +362,8 @@ void sched_show_task(struct task_struct *t)
 void show_state_filter(unsigned int state)
 {
 	struct task_struct *t;
+	unsigned long flags;
+	bool locked = tasklist_lock_forgiving(&flags);
 
 	for_each_process(t) {
 		touch_nmi_watchdog();
@@ -366,6 +371,7 @@ void show_state_filter(unsigned int state)
 		if (!state || (t->__state & state && !t->exit_state))
 			sched_show_task(t);
 	}
+	tasklist_unlock(locked, flags);
 }
 EXPORT_SYMBOL(schedule);
 EXPORT_SYMBOL(__might_sleep);

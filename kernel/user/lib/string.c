@@ -125,7 +125,7 @@ const char *strerror(long err)
 {
 	static const char *const names[] = {
 		[1] = "Operation not permitted", [2] = "No such file or directory", [3] = "No such process", [4] = "Interrupted system call",
-		[5] = "Input/output error", [7] = "Argument list too long", [8] = "Exec format error", [9] = "Bad file descriptor",
+		[5] = "Input/output error", [6] = "No such device or address", [7] = "Argument list too long", [8] = "Exec format error", [9] = "Bad file descriptor",
 		[10] = "No child processes", [11] = "Resource temporarily unavailable", [12] = "Cannot allocate memory",
 		[13] = "Permission denied", [14] = "Bad address", [16] = "Device or resource busy", [17] = "File exists",
 		[19] = "No such device", [20] = "Not a directory", [21] = "Is a directory", [22] = "Invalid argument",
