@@ -135,6 +135,7 @@ export const STOP_AT: u32 = RUN + 0x80; // u64, guest time that run() does not p
 export const FROZEN: u32 = RUN + 0x88; // u32, CPUs that the host keeps from running, a bit each
 export const OPTIONS: u32 = RUN + 0x8c; // u32, OPTION_ bits
 export const SHADOW_SKIP: u32 = RUN + 0x90; // u32: the instruction under way was resumed (RF): no shadow check
+export const INTERLEAVING: u32 = RUN + 0x98; // u64, what chance turns' lengths are drawn by; 0: all turns are of one length
 /** OPTIONS: data accesses in ring 0 to 2 ignore bits 56-63 of an address whose bits 47-55 are ones. */
 export const OPTION_IGNORE_TOP_BYTE: u32 = 1;
 /** OPTIONS: the processor has the shadow check, which CPUID says and the guest turns on. */

@@ -32,6 +32,7 @@ import {
   INHIBIT,
   INIT_PENDING,
   INJECTED,
+  INTERLEAVING,
   MC_PENDING,
   MISC_ENABLE,
   MTRR_DEF,
@@ -55,7 +56,7 @@ export const RUNNING: u32 = 0;
 export const HALTED: u32 = 1;
 export const WAITS_FOR_SIPI: u32 = 2;
 
-/** Instructions of a turn while other CPUs could run too. */
+/** Instructions of a turn while other CPUs could run too, unless chance has it. */
 const QUANTUM: i64 = 10000;
 /** IA32_MISC_ENABLE and IA32_MTRR_DEF_TYPE as firmware leaves them: fast string operations; all memory write-back. */
 const FAST_STRINGS: u64 = 1;
@@ -169,6 +170,20 @@ export function someoneInterruptible(): bool {
   return false;
 }
 
+/**
+ * Instructions of the next turn. By chance its order of magnitude, not its length, is what is equally likely: a CPU that
+ * stands between two instructions while another does much, and one that does little, are both what races are made of.
+ */
+function nextTurn(): i64 {
+  let x = load<u64>(INTERLEAVING);
+  if (x == 0) return QUANTUM;
+  x ^= x << 13;
+  x ^= x >> 7;
+  x ^= x << 17;
+  store<u64>(INTERLEAVING, x);
+  return <i64>(1 + ((x >> 8) & (((<u64>1) << ((x & 0xff) % 17)) - 1)));
+}
+
 /** Gives the turn to the next CPU that can use it; false when none can. */
 export function takeTurn(): bool {
   const cpus = load<u32>(CPUS);
@@ -180,7 +195,7 @@ export function takeTurn(): bool {
     const cpu = (active + n) % cpus;
     if (!canRun(cpu)) continue;
     activate(cpu);
-    store<i64>(TURN, QUANTUM);
+    store<i64>(TURN, nextTurn());
     return true;
   }
   return false;

@@ -108,11 +108,12 @@ export class Core {
   }
 
   #reset(): void {
-    const { ignoreTopByte, shadowCheck } = this.#options;
+    const { ignoreTopByte, shadowCheck, interleaving } = this.#options;
     this.#board.reset({ ...this.#options, startSeconds: this.#startSeconds });
     const features =
       (ignoreTopByte ? at.OPTION_IGNORE_TOP_BYTE : 0) | (shadowCheck ? at.OPTION_SHADOW_CHECK : 0);
     if (features !== 0) this.#instance.view.setUint32(at.OPTIONS, features, true);
+    if (interleaving !== 0) this.#instance.view.setBigUint64(at.INTERLEAVING, scattered(interleaving), true);
     this.#log.clear();
     this.instruments.apply();
   }
@@ -562,4 +563,9 @@ export class Core {
     this.#mounted?.release();
     this.#mounted = undefined;
   }
+}
+
+/** Numbers that lie side by side, far apart; none is 0 but 0. */
+function scattered(number: number): bigint {
+  return BigInt.asUintN(64, BigInt(number) * 0x9e3779b97f4a7c15n);
 }

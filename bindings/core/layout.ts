@@ -99,6 +99,7 @@ export const STOP_AT = 0x12080;
 export const FROZEN = 0x12088;
 export const OPTIONS = 0x1208c;
 export const SHADOW_SKIP = 0x12090;
+export const INTERLEAVING = 0x12098;
 export const OPTION_IGNORE_TOP_BYTE = 0x1;
 export const OPTION_SHADOW_CHECK = 0x2;
 export const CODE_BASE = 0x120e0;

@@ -11,6 +11,12 @@ export interface CoreOptions {
   readonly ramBytes?: number;
   /** 1 to 8. Default 1. */
   readonly cpus?: number;
+  /**
+   * With several CPUs, which run in turns of 10,000 instructions: a number from 1 to 2^32 - 1 makes the turns' lengths (1 to
+   * 65,536) random, each number in its own way, always the same. Races of the guest that one number does not show another
+   * may. Default 0: equal turns.
+   */
+  readonly interleaving?: number;
   /** Unix time in seconds that the real-time clock shows at power-on. Default 2024-01-01T00:00:00Z. */
   readonly startSeconds?: number;
   /** 0 to 2. Default 2. */
@@ -40,6 +46,7 @@ export function completeOptions(options: CoreOptions): CompleteOptions {
   const {
     ramBytes = 128 * MIB,
     cpus = 1,
+    interleaving = 0,
     startSeconds = START_2024,
     serialPorts = 2,
     ignoreTopByte = false,
@@ -48,9 +55,19 @@ export function completeOptions(options: CoreOptions): CompleteOptions {
   } = options;
   check("ramBytes", ramBytes, MIB, 3584 * MIB, MIB);
   check("cpus", cpus, 1, 8, 1);
+  check("interleaving", interleaving, 0, 2 ** 32 - 1, 1);
   check("serialPorts", serialPorts, 0, 2, 1);
   check("startSeconds", startSeconds, 0, 2 ** 33, 1);
-  return { ramBytes, cpus, startSeconds, serialPorts, ignoreTopByte, shadowCheck, recordInputs };
+  return {
+    ramBytes,
+    cpus,
+    interleaving,
+    startSeconds,
+    serialPorts,
+    ignoreTopByte,
+    shadowCheck,
+    recordInputs,
+  };
 }
 
 /** Throws `bad-option` unless `value` is a multiple of `step` from `low` to `high`. */

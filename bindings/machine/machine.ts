@@ -175,13 +175,14 @@ export class Machine extends Emitter<MachineEvents> implements AsyncDisposable {
       .join(" ");
     const cpus = options.cpus ?? 1;
     const image = loadKernel({ kernel, initrd, commandLine, ramBytes, cpus }, options.protocol);
-    const { startSeconds, ignoreTopByte = kasan.ignoreTopByte } = options;
+    const { startSeconds, interleaving, ignoreTopByte = kasan.ignoreTopByte } = options;
     const core = await Core.create({
       ramBytes,
       cpus,
       ignoreTopByte,
       shadowCheck: kasan.shadowCheck,
       ...(startSeconds === undefined ? {} : { startSeconds }),
+      ...(interleaving === undefined ? {} : { interleaving }),
     });
     core.start(image);
     const dumps = own && /(^| )crashkernel=/.test(commandLine);

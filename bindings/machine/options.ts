@@ -15,6 +15,8 @@ export interface BootOptions {
   readonly memory?: number | string;
   /** 1 to 8. Default 1. */
   readonly cpus?: number;
+  /** How several CPUs take turns, by a number: see CoreOptions. */
+  readonly interleaving?: number;
   /** Added to the default command line: `console=ttyS0 panic=0` and, for stock Linux, the words in docs/stock-linux.md. */
   readonly cmdline?: string;
   /** A vmlinux, bzImage or multiboot image; by default the kernel that comes with crashlab. */
