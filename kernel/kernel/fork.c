@@ -348,11 +348,13 @@ noinline void do_exit(long code)
 	raw_spin_lock_irqsave(&tasklist_lock, flags);
 	files = t->files;
 	t->files = NULL;
-	t->mm = NULL;
 	raw_spin_unlock_irqrestore(&tasklist_lock, flags);
 	put_files(files);
 	dput(t->fs->pwd.dentry);
 	if (mm) {
+		raw_spin_lock_irqsave(&tasklist_lock, flags);
+		t->mm = NULL;
+		raw_spin_unlock_irqrestore(&tasklist_lock, flags);
 		t->active_mm = &init_mm;
 		write_cr3(__pa(init_top_pgt));
 		mmput(mm);

@@ -28,7 +28,7 @@ const PATIENCE_MS = 240_000;
 export async function qemuConsole(options: SessionOptions): Promise<string[]> {
   const guest = options.guest ?? "build/guest";
   const folder = mkdtempSync(join(tmpdir(), "crashlab-qemu-"));
-  const console = openSync(join(folder, "console"), "w+");
+  const output = openSync(join(folder, "console"), "w+");
   const qemu = spawn(
     "qemu-system-x86_64",
     [
@@ -37,24 +37,24 @@ export async function qemuConsole(options: SessionOptions): Promise<string[]> {
       ...["-kernel", `${guest}/vmlinux`, "-initrd", `${guest}/initramfs.cpio`],
       ...["-append", `console=ttyS0 ${options.append ?? ""}`.trim()],
     ],
-    { stdio: ["pipe", console, "ignore"] },
+    { stdio: ["pipe", output, "ignore"] },
   );
   const ended = new Promise<string>((resolve, reject) => {
     qemu.once("error", reject);
     qemu.once("exit", () => resolve("ended"));
   });
   try {
-    return await converse(qemu, console, ended, options);
+    return await converse(qemu, output, ended, options);
   } finally {
     qemu.kill("SIGKILL");
-    closeSync(console);
+    closeSync(output);
     rmSync(folder, { recursive: true });
   }
 }
 
 async function converse(
   qemu: ChildProcess,
-  console: number,
+  output: number,
   ended: Promise<string>,
   options: SessionOptions,
 ): Promise<string[]> {
@@ -65,7 +65,7 @@ async function converse(
   let text = "";
   let answered = 0;
   for (let state = "running"; ; state = await Promise.race([ended, delay(10, "running")])) {
-    const read = readSync(console, bytes, 0, bytes.length, length);
+    const read = readSync(output, bytes, 0, bytes.length, length);
     length += read;
     text += bytes.toString("latin1", 0, read).replaceAll("\r", "");
     if (state === "ended" || options.until.test(text)) break;
