@@ -25,7 +25,7 @@ const PROGRAMS: readonly string[] = [
 
 /** Some of the programs at once, others with each number. */
 function someOf(number: number): string {
-  const chosen = PROGRAMS.filter((_, n) => ((number * 0x9e3779b1) >>> (n + 8)) & 1);
+  const chosen = PROGRAMS.filter((_, n) => (Math.imul(number, 0x9e3779b1) >>> (n + 8)) & 1);
   return `${chosen.map((program) => `(${program}) &`).join(" ")} wait`;
 }
 

@@ -60,6 +60,9 @@ describe("the guest's shell", () => {
     expect(await sh("insmod mydriver 2>&1")).toContain("File exists");
     expect(await sh("cat /dev/mydriver")).toBe("mydriver\n");
     expect(await sh("cat /proc/sys/kernel/tainted")).toBe("12288\n");
+    // Whoever has the device open keeps the driver.
+    const held = await sh("(rmmod mydriver; lsmod) < /dev/mydriver 2>&1");
+    expect(held).toMatch(/^rmmod: ERROR: Module mydriver is in use\nModule .*\nmydriver +\d+ +1\n$/);
     expect((await machine.exec("rmmod mydriver")).status).toBe(0);
     expect(await sh("lsmod")).toBe("Module                  Size  Used by\n");
   });
